@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * os.h - all that Parkade asks of an operating system.
+ *
+ * linux.c answers with futexes, posix.c with pthread mutexes and conditions;
+ * the schedule explorer brings a third answer. Nothing above knows which.
+ *
+ * A word here is 32 bits, aligned, changed with atomic operations by its owner.
+ * The address given to pkd__os_wake is never read: it may be the word of a
+ * waiter that has left already, so a wake can reach a stranger who sleeps on
+ * the same address now. Every caller of pkd__os_wait looks again. */
+#ifndef PKD_OS_H
+#define PKD_OS_H
+
+#include <stdint.h>
+
+/** Sleeps while *word == expected, until a wake, the deadline or anything else.
+ *
+ * @param word      the word; the comparison and the falling asleep are one step
+ *                  with respect to pkd__os_wake on the same address
+ * @param expected  returns at once when *word differs
+ * @param deadline  nanoseconds of pkd__os_now(), UINT64_MAX for never
+ * @return 0           woken, or not, or a signal came, or *word differed
+ *         -ETIMEDOUT  the deadline has passed */
+int pkd__os_wait(uint32_t* word, uint32_t expected, uint64_t deadline);
+
+/** Wakes at least one thread asleep on `word`, if there is one.
+ * Orders nothing: the caller has changed *word before. */
+void pkd__os_wake(uint32_t* word);
+
+/** Nanoseconds on the monotonic clock. */
+uint64_t pkd__os_now(void);
+
+/** How many processors this process may run on; at least 1. */
+unsigned pkd__os_cpus(void);
+
+/** The calling thread's number: not 0, not that of another living thread. */
+uintptr_t pkd__os_thread_id(void);
+
+/** Tells the processor that this is a spin loop. */
+void pkd__os_relax(void);
+
+/** Calls `child` in the child of every fork() from now on. Called once. */
+void pkd__os_at_fork(void (*child)(void));
+
+#endif
