@@ -13,7 +13,8 @@
 
 void pkd__panic(const char* call, const void* object, const char* why) {
   char line[256];
-  int n = snprintf(line, sizeof line, "parkade: %s: %p %s\n", call, object, why);
+  int n =
+      snprintf(line, sizeof line, "parkade: %s: %p %s\n", call, object, why);
 
   if (n >= (int)sizeof line) {
     n = (int)sizeof line - 1;

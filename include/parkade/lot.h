@@ -43,25 +43,27 @@ typedef void (*pkd_wake_cb)(pkd_waiter_t* waiter);
 struct pkd_waiter {
   /* yours, set before you enqueue */
   pkd_wake_cb wake;
-  uint64_t token; /* park token, for decide() to read; then the unpark token,
-                     for wake() to read. Guarded by the lot while queued. */
-  uint32_t due;   /* pkd_lot_due(): when an unpark should be fair to this waiter;
-                     0 = never */
-  uint32_t state; /* yours altogether: the lot never looks */
+  /* Park token, for decide() to read; then the unpark token, for wake() to
+   * read. Guarded by the lock of the key while queued. */
+  uint64_t token;
+  /* pkd_lot_due(): when an unpark should be fair to this waiter; 0 = never. */
+  uint32_t due;
+  /* Yours altogether: the lot never looks. */
+  uint32_t state;
 
-  /* the lot's */
-  const void* key;        /* atomic; changes under the locks of both addresses */
+  /* The lot's, guarded by the lock of the key. */
+  const void* key;        /* atomic; a requeue changes it, under both locks */
   pkd_waiter_t* next;     /* ring of one queue, oldest first */
   pkd_waiter_t* prev;     /* NULL: not queued */
-  pkd_waiter_t* child[2]; /* in the head of a queue: the addresses beneath it */
+  pkd_waiter_t* child[2]; /* head of a queue only: the addresses beneath */
 };
 
 /** What an unpark found and did. */
 typedef struct pkd_unpark_result {
-  size_t unparked;  /* waiters dequeued, to be woken or taken */
-  size_t requeued;  /* waiters moved to another address */
-  int have_more;    /* the queue of the (first) address is not empty */
-  int be_fair;      /* the first waiter dequeued is past its due */
+  size_t unparked; /* waiters dequeued, to be woken or taken */
+  size_t requeued; /* waiters moved to another address */
+  int have_more;   /* the queue of the (first) address is not empty */
+  int be_fair;     /* the first waiter dequeued is past its due */
 } pkd_unpark_result_t;
 
 /** @return nonzero to wait, 0 to give up at once. Under the lock of the key. */
@@ -97,7 +99,9 @@ typedef struct pkd_park {
  * @param key       an address; only a name, never read
  * @param how       see pkd_park_t; read during the call only
  * @param deadline  absolute, nanoseconds of pkd_now(); PKD_FOREVER never comes
- * @param token     if not NULL, receives the unpark token on a return of 0
+ * @param token     if not NULL, receives the unpark token on a return of 0, and
+ *                  on -ETIMEDOUT the park token the waiter had at the end (a
+ *                  requeue may have changed it)
  * @return 0           another thread unparked this one
  *         -EAGAIN     validate said no; the thread was not queued
  *         -ETIMEDOUT  the deadline passed while queued; timed_out was called
@@ -120,6 +124,10 @@ PKD_API int pkd_lot_park(const void* key, const pkd_park_t* how,
  * Threads:   any; not from a callback of the lot */
 PKD_API int pkd_lot_enqueue(const void* key, pkd_waiter_t* waiter,
                             pkd_validate_cb validate, void* arg);
+
+/** The same, at the head of the queue: for who must be served next. */
+PKD_API int pkd_lot_enqueue_front(const void* key, pkd_waiter_t* waiter,
+                                  pkd_validate_cb validate, void* arg);
 
 /** Takes a waiter out of whatever queue it is in: cancel. The cost does not
  * depend on the length of the queue or the place in it.
@@ -162,7 +170,8 @@ PKD_API size_t pkd_lot_unpark_all(const void* key, uint64_t token);
 typedef enum pkd_unpark_op {
   PKD_UNPARK_SKIP, /* leave it where it is, look at the next */
   PKD_UNPARK_WAKE, /* dequeue it, wake it after the lock is dropped */
-  PKD_UNPARK_TAKE, /* dequeue it, do not wake it: it is the caller's now */
+  PKD_UNPARK_TAKE, /* dequeue it, do not wake it: it is the caller's once
+                      finish() is called, not before */
   PKD_UNPARK_STOP  /* leave it and everyone behind it */
 } pkd_unpark_op_t;
 
@@ -190,19 +199,23 @@ typedef enum pkd_requeue_op {
   PKD_REQUEUE_MOVE_ALL       /* move everybody */
 } pkd_requeue_op_t;
 
+/** Chooses what a requeue does, with the oldest waiter of `from` at hand. Under
+ * both locks, before anything is moved. */
+typedef pkd_requeue_op_t (*pkd_choose_cb)(void* arg, pkd_waiter_t* oldest);
+
 /** Moves waiters from the queue of `from` to the tail of the queue of `to`, in
  * order, and wakes at most one. Both locks are held throughout.
  *
- * @param choose  under both locks, before anything is moved; called only if
- *                somebody waits at `from`
+ * @param choose  called only if somebody waits at `from`
  * @param finish  as in pkd_lot_unpark_one; have_more is about `from`
  * @param token   park token that each moved waiter gets, unless it is 0
  * Blocks:    no
  * Threads:   any; not from a callback of the lot */
-PKD_API pkd_unpark_result_t
-pkd_lot_unpark_requeue(const void* from, const void* to,
-                       pkd_requeue_op_t (*choose)(void* arg),
-                       pkd_finish_cb finish, uint64_t token, void* arg);
+PKD_API pkd_unpark_result_t pkd_lot_unpark_requeue(const void* from,
+                                                   const void* to,
+                                                   pkd_choose_cb choose,
+                                                   pkd_finish_cb finish,
+                                                   uint64_t token, void* arg);
 
 /* --- looking ------------------------------------------------------------- */
 

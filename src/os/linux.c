@@ -57,7 +57,9 @@ int pkd__os_wait(uint32_t* word, uint32_t expected, uint64_t deadline) {
   return 0;
 }
 
-void pkd__os_wake(uint32_t* word) { (void)futex(word, FUTEX_WAKE, 1, NULL); }
+void pkd__os_wake(uint32_t* word) {
+  (void)futex(word, FUTEX_WAKE, 1, NULL);
+}
 
 uint64_t pkd__os_now(void) {
   struct timespec now;
@@ -89,4 +91,6 @@ void pkd__os_relax(void) {
 #endif
 }
 
-void pkd__os_at_fork(void (*child)(void)) { pthread_atfork(NULL, NULL, child); }
+void pkd__os_at_fork(void (*child)(void)) {
+  pthread_atfork(NULL, NULL, child);
+}

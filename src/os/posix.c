@@ -66,8 +66,12 @@ static int sleep_until(struct room* room, uint64_t deadline) {
 
 int pkd__os_wait(uint32_t* word, uint32_t expected, uint64_t deadline) {
   struct room* room = room_of(word);
+  int cancel;
   int rc = 0;
 
+  /* A condition is a point of cancellation, and a sleeper must not vanish from
+   * the queue it stands in: the thread ends at the next point after the wait. */
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
   pthread_mutex_lock(&room->mutex);
   /* relaxed: the room's mutex orders it; the caller looks again, with acquire */
   if (pkd__load_relaxed(word) == expected) {
@@ -77,6 +81,7 @@ int pkd__os_wait(uint32_t* word, uint32_t expected, uint64_t deadline) {
       pthread_cond_wait(&room->cond, &room->mutex);
   }
   pthread_mutex_unlock(&room->mutex);
+  pthread_setcancelstate(cancel, NULL);
   return rc == ETIMEDOUT ? -ETIMEDOUT : 0;
 }
 

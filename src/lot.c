@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lot.c - who is waiting at this address, and who is woken next.
+ *
+ * A bucket's lock guards its queues and all of a waiter that is in one. A waiter
+ * is queued only after validate() has looked at the primitive's word under that
+ * lock, and a waker rewrites the word in finish() under the same lock. So "look,
+ * then queue" and "dequeue, then rewrite" exclude each other: no wake-up is lost.
+ *
+ * Lock order: two buckets in the order of the table; nothing else is ever locked
+ * under one. No wake() runs there: the chosen are strung together by their own
+ * `next`, the lock is dropped, then they are woken. A chosen waiter belongs to
+ * the waker until its wake() is called, though its owner may have asked to
+ * remove it: remove finds it unqueued and says so.
+ *
+ * Not here: what the words mean (word/), how a thread sleeps (thread.c). */
+#include "lot.h"
+
+#include "bucket.h"
+#include "os/os.h"
+
+/* How many an unpark_all wakes before it drops the lock: a bucket is held for a
+ * microsecond or so, however many wait. */
+#define BATCH 64u
+
+/* The chosen, oldest first, strung by `next`. */
+struct chosen {
+  pkd_waiter_t* first;
+  pkd_waiter_t** end;
+};
+
+static void choose(struct chosen* chosen, pkd_waiter_t* waiter) {
+  waiter->next = NULL;
+  *chosen->end = waiter;
+  chosen->end = &waiter->next;
+}
+
+static void wake(const struct chosen* chosen, uint64_t token) {
+  pkd_waiter_t* waiter = chosen->first;
+
+  while (waiter != NULL) {
+    pkd_waiter_t* next = waiter->next; /* the waiter may be gone once woken */
+
+    waiter->token = token;
+    waiter->wake(waiter);
+    waiter = next;
+  }
+}
+
+/* --- waiting --------------------------------------------------------------- */
+
+int pkd__lot_enqueue(const void* key, pkd_waiter_t* waiter,
+                     pkd_validate_cb validate, void* arg, bool front) {
+  struct pkd__bucket* bucket = pkd__bucket_lock(key);
+  bool wanted = validate == NULL || validate(arg);
+
+  if (wanted)
+    pkd__queue_push(pkd__queue_find(&bucket->root, key), key, waiter, front);
+  pkd__bucket_unlock(bucket);
+  return wanted ? 0 : -EAGAIN;
+}
+
+int pkd_lot_enqueue(const void* key, pkd_waiter_t* waiter,
+                    pkd_validate_cb validate, void* arg) {
+  return pkd__lot_enqueue(key, waiter, validate, arg, false);
+}
+
+int pkd_lot_enqueue_front(const void* key, pkd_waiter_t* waiter,
+                          pkd_validate_cb validate, void* arg) {
+  return pkd__lot_enqueue(key, waiter, validate, arg, true);
+}
+
+int pkd_lot_remove(pkd_waiter_t* waiter, pkd_removed_cb removed, void* arg) {
+  struct pkd__bucket* bucket = pkd__bucket_lock_of(waiter);
+  const void* key = pkd__key_of(waiter);
+  int rc = -ENOENT;
+
+  if (pkd__queued(waiter)) {
+    bool was_last = pkd__queue_pop(pkd__queue_find(&bucket->root, key), waiter);
+
+    if (removed != NULL)
+      removed(arg, key, was_last);
+    rc = 0;
+  }
+  pkd__bucket_unlock(bucket);
+  return rc;
+}
+
+uint32_t pkd_lot_due(pkd_deadline_t when) {
+  return (uint32_t)(when >> 10) | 1;
+}
+
+static bool is_due(const pkd_waiter_t* waiter) {
+  return waiter->due != 0 &&
+         (int32_t)(pkd_lot_due(pkd__os_now()) - waiter->due) >= 0;
+}
+
+/* --- waking ---------------------------------------------------------------- */
+
+pkd_unpark_result_t pkd_lot_unpark_one(const void* key, pkd_finish_cb finish,
+                                       void* arg) {
+  struct pkd__bucket* bucket = pkd__bucket_lock(key);
+  pkd_waiter_t** slot = pkd__queue_find(&bucket->root, key);
+  pkd_waiter_t* waiter = *slot;
+  pkd_unpark_result_t result = {0, 0, 0, 0};
+  uint64_t token = 0;
+
+  if (waiter != NULL) {
+    result.be_fair = is_due(waiter);
+    result.have_more = !pkd__queue_pop(slot, waiter);
+    result.unparked = 1;
+  }
+  if (finish != NULL)
+    token = finish(arg, &result);
+  pkd__bucket_unlock(bucket);
+  if (waiter != NULL) {
+    waiter->token = token;
+    waiter->wake(waiter);
+  }
+  return result;
+}
+
+/* Dequeues up to BATCH waiters, up to and including `*last`, which the first
+ * call finds: the youngest of that moment. If it leaves the queue meanwhile, the
+ * end of the queue is the end.
+ * @return true when done */
+static bool unpark_batch(const void* key, const pkd_waiter_t** last,
+                         struct chosen* chosen, size_t* count) {
+  struct pkd__bucket* bucket = pkd__bucket_lock(key);
+  pkd_waiter_t** slot = pkd__queue_find(&bucket->root, key);
+  bool done = *slot == NULL;
+
+  if (*last == NULL && !done)
+    *last = (*slot)->prev;
+  for (unsigned i = 0; i < BATCH && !done; i++) {
+    pkd_waiter_t* waiter = *slot;
+
+    done = pkd__queue_pop(slot, waiter) || waiter == *last;
+    choose(chosen, waiter);
+    ++*count;
+  }
+  pkd__bucket_unlock(bucket);
+  return done;
+}
+
+size_t pkd_lot_unpark_all(const void* key, uint64_t token) {
+  const pkd_waiter_t* last = NULL;
+  size_t count = 0;
+  bool done;
+
+  do {
+    struct chosen chosen = {NULL, &chosen.first};
+
+    done = unpark_batch(key, &last, &chosen, &count);
+    wake(&chosen, token);
+  } while (!done);
+  return count;
+}
+
+pkd_unpark_result_t pkd_lot_unpark_filter(const void* key, pkd_decide_cb decide,
+                                          pkd_finish_cb finish, void* arg) {
+  struct pkd__bucket* bucket = pkd__bucket_lock(key);
+  pkd_waiter_t** slot = pkd__queue_find(&bucket->root, key);
+  pkd_waiter_t* waiter = *slot;
+  const pkd_waiter_t* youngest = waiter == NULL ? NULL : waiter->prev;
+  struct chosen chosen = {NULL, &chosen.first};
+  pkd_unpark_result_t result = {0, 0, waiter != NULL, 0};
+  uint64_t token = 0;
+
+  while (waiter != NULL) {
+    pkd_waiter_t* next = waiter == youngest ? NULL : waiter->next;
+    pkd_unpark_op_t op = decide(arg, waiter);
+
+    if (op == PKD_UNPARK_STOP)
+      break;
+    if (op != PKD_UNPARK_SKIP) {
+      if (result.unparked++ == 0)
+        result.be_fair = is_due(waiter);
+      result.have_more = !pkd__queue_pop(slot, waiter);
+      if (op == PKD_UNPARK_WAKE)
+        choose(&chosen, waiter);
+    }
+    waiter = next;
+  }
+  if (finish != NULL)
+    token = finish(arg, &result);
+  pkd__bucket_unlock(bucket);
+  wake(&chosen, token);
+  return result;
+}
+
+/* Moves the oldest waiter, or all, from one queue to the tail of another. They
+ * leave the old queue first: with both in one bucket, its last one out changes
+ * the tree, and with it the slot of the new queue. */
+static size_t move(struct pkd__bucket* bucket_from, const void* from,
+                   struct pkd__bucket* bucket_to, const void* to,
+                   uint64_t token, bool all) {
+  pkd_waiter_t** slot = pkd__queue_find(&bucket_from->root, from);
+  struct chosen moved = {NULL, &moved.first};
+  bool empty = *slot == NULL;
+  size_t count = 0;
+
+  while (!empty && (all || count == 0)) {
+    pkd_waiter_t* waiter = *slot;
+
+    empty = pkd__queue_pop(slot, waiter);
+    choose(&moved, waiter);
+    count++;
+  }
+  slot = pkd__queue_find(&bucket_to->root, to);
+  for (pkd_waiter_t* waiter = moved.first; waiter != NULL;) {
+    pkd_waiter_t* next = waiter->next;
+
+    if (token != 0)
+      waiter->token = token;
+    pkd__queue_push(slot, to, waiter, false);
+    waiter = next;
+  }
+  return count;
+}
+
+pkd_unpark_result_t pkd_lot_unpark_requeue(const void* from, const void* to,
+                                           pkd_choose_cb choose_op,
+                                           pkd_finish_cb finish, uint64_t token,
+                                           void* arg) {
+  struct pkd__bucket* bucket_from;
+  struct pkd__bucket* bucket_to;
+  pkd_unpark_result_t result = {0, 0, 0, 0};
+  pkd_waiter_t* woken = NULL;
+  pkd_waiter_t** slot;
+
+  pkd__bucket_lock_two(from, to, &bucket_from, &bucket_to);
+  slot = pkd__queue_find(&bucket_from->root, from);
+  if (*slot != NULL) {
+    pkd_requeue_op_t op = choose_op(arg, *slot);
+
+    if (op == PKD_REQUEUE_WAKE_ONE || op == PKD_REQUEUE_WAKE_MOVE_ALL) {
+      woken = *slot;
+      result.be_fair = is_due(woken);
+      result.unparked = 1;
+      pkd__queue_pop(slot, woken);
+    }
+    if (op >= PKD_REQUEUE_MOVE_ONE)
+      result.requeued = move(bucket_from, from, bucket_to, to, token,
+                             op != PKD_REQUEUE_MOVE_ONE);
+    result.have_more = *pkd__queue_find(&bucket_from->root, from) != NULL;
+  }
+  token = finish != NULL ? finish(arg, &result) : 0;
+  pkd__bucket_unlock_two(bucket_from, bucket_to);
+  if (woken != NULL) {
+    woken->token = token;
+    woken->wake(woken);
+  }
+  return result;
+}
+
+/* --- looking --------------------------------------------------------------- */
+
+struct visitor {
+  void (*visit)(void* arg, const void* key, pkd_waiter_t* waiter);
+  void* arg;
+  size_t count;
+};
+
+static void visit_queue(struct visitor* visitor, pkd_waiter_t* head) {
+  pkd_waiter_t* waiter = head;
+
+  if (head == NULL)
+    return;
+  do {
+    if (visitor->visit != NULL)
+      visitor->visit(visitor->arg, pkd__key_of(waiter), waiter);
+    visitor->count++;
+    waiter = waiter->next;
+  } while (waiter != head);
+}
+
+/* Recursion no deeper than the tree: at most 64 levels, see queue.h. */
+static void visit_tree(struct visitor* visitor, pkd_waiter_t* head) {
+  if (head == NULL)
+    return;
+  visit_queue(visitor, head);
+  visit_tree(visitor, head->child[0]);
+  visit_tree(visitor, head->child[1]);
+}
+
+size_t pkd_lot_for_each(const void* key,
+                        void (*visit)(void* arg, const void* key,
+                                      pkd_waiter_t* waiter),
+                        void* arg) {
+  struct visitor visitor = {visit, arg, 0};
+  struct pkd__bucket* bucket;
+
+  if (key != NULL) {
+    bucket = pkd__bucket_lock(key);
+    visit_queue(&visitor, *pkd__queue_find(&bucket->root, key));
+    pkd__bucket_unlock(bucket);
+    return visitor.count;
+  }
+  for (unsigned i = 0; i < PKD_BUCKETS; i++) {
+    bucket = pkd__bucket_lock_nth(i);
+    visit_tree(&visitor, bucket->root);
+    pkd__bucket_unlock(bucket);
+  }
+  return visitor.count;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * thread.c - the calling thread as a waiter; the only place one sleeps for a
+ * lock.
+ *
+ * A sleeper is a waiter and a parker, in the frame of the sleeping function:
+ * nothing is allocated and nothing outlives the thread. It may leave only after
+ * its parker was woken or after it took itself out of the queue, so whoever
+ * chose it finds its memory in place until pkd_parker_wake, which touches the
+ * word once and then only names its address. */
+#include <parkade/lot.h>
+
+#include "atomic.h"
+#include "lot.h"
+#include "os/os.h"
+
+struct sleeper {
+  pkd_waiter_t waiter; /* first: wake() gets its address */
+  pkd_parker_t parker;
+};
+
+static void wake_sleeper(pkd_waiter_t* waiter) {
+  pkd_parker_wake(&((struct sleeper*)waiter)->parker);
+}
+
+int pkd_lot_park(const void* key, const pkd_park_t* how,
+                 pkd_deadline_t deadline, uint64_t* token) {
+  struct sleeper self = {{0}, {0}};
+  int rc;
+
+  self.waiter.wake = wake_sleeper;
+  self.waiter.token = how->token;
+  self.waiter.due = how->due;
+  rc = pkd__lot_enqueue(key, &self.waiter, how->validate, how->arg,
+                        how->front != 0);
+  if (rc != 0)
+    return rc;
+  if (how->before_sleep != NULL)
+    how->before_sleep(how->arg);
+  rc = pkd_parker_sleep(&self.parker, deadline);
+  if (rc != 0 && pkd_lot_remove(&self.waiter, how->timed_out, how->arg) != 0) {
+    /* Chosen before we could leave: the waker counts on us, and holds our
+     * memory until it has woken us. */
+    pkd_parker_sleep(&self.parker, PKD_FOREVER);
+    rc = 0;
+  }
+  if (token != NULL)
+    *token = self.waiter.token;
+  return rc;
+}
+
+int pkd_parker_sleep(pkd_parker_t* parker, pkd_deadline_t deadline) {
+  /* (P1) acquire, pairs with (P2): all the waker did before is visible, the
+   * unpark token and what the lock guards among it. */
+  while (pkd__load_acquire(&parker->word) == 0) {
+    if (pkd__os_wait(&parker->word, 0, deadline) == -ETIMEDOUT &&
+        pkd__load_acquire(&parker->word) == 0) /* (P1) */
+      return -ETIMEDOUT;
+  }
+  return 0;
+}
+
+void pkd_parker_wake(pkd_parker_t* parker) {
+  uint32_t* word = &parker->word;
+
+  /* (P2) release, pairs with (P1). The sleeper may return and its frame be gone
+   * from here on: the wake below is given an address and reads nothing. */
+  pkd__store_release(word, 1);
+  pkd__os_wake(word);
+}
