@@ -194,7 +194,7 @@ pkd_unpark_result_t pkd_lot_unpark_filter(const void* key, pkd_decide_cb decide,
  * the tree, and with it the slot of the new queue. */
 static size_t move(struct pkd__bucket* bucket_from, const void* from,
                    struct pkd__bucket* bucket_to, const void* to,
-                   uint64_t token, bool all) {
+                   uint32_t state, bool all) {
   pkd_waiter_t** slot = pkd__queue_find(&bucket_from->root, from);
   struct chosen moved = {NULL, &moved.first};
   bool empty = *slot == NULL;
@@ -211,8 +211,8 @@ static size_t move(struct pkd__bucket* bucket_from, const void* from,
   for (pkd_waiter_t* waiter = moved.first; waiter != NULL;) {
     pkd_waiter_t* next = waiter->next;
 
-    if (token != 0)
-      waiter->token = token;
+    if (state != 0)
+      waiter->state = state;
     pkd__queue_push(slot, to, waiter, false);
     waiter = next;
   }
@@ -221,13 +221,14 @@ static size_t move(struct pkd__bucket* bucket_from, const void* from,
 
 pkd_unpark_result_t pkd_lot_unpark_requeue(const void* from, const void* to,
                                            pkd_choose_cb choose_op,
-                                           pkd_finish_cb finish, uint64_t token,
+                                           pkd_finish_cb finish, uint32_t state,
                                            void* arg) {
   struct pkd__bucket* bucket_from;
   struct pkd__bucket* bucket_to;
   pkd_unpark_result_t result = {0, 0, 0, 0};
   pkd_waiter_t* woken = NULL;
   pkd_waiter_t** slot;
+  uint64_t token;
 
   pkd__bucket_lock_two(from, to, &bucket_from, &bucket_to);
   slot = pkd__queue_find(&bucket_from->root, from);
@@ -241,7 +242,7 @@ pkd_unpark_result_t pkd_lot_unpark_requeue(const void* from, const void* to,
       pkd__queue_pop(slot, woken);
     }
     if (op >= PKD_REQUEUE_MOVE_ONE)
-      result.requeued = move(bucket_from, from, bucket_to, to, token,
+      result.requeued = move(bucket_from, from, bucket_to, to, state,
                              op != PKD_REQUEUE_MOVE_ONE);
     result.have_more = *pkd__queue_find(&bucket_from->root, from) != NULL;
   }

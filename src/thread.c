@@ -24,7 +24,7 @@ static void wake_sleeper(pkd_waiter_t* waiter) {
 }
 
 int pkd_lot_park(const void* key, const pkd_park_t* how,
-                 pkd_deadline_t deadline, uint64_t* token) {
+                 pkd_deadline_t deadline, pkd_parked_t* parked) {
   struct sleeper self = {{0}, {0}};
   int rc;
 
@@ -44,8 +44,10 @@ int pkd_lot_park(const void* key, const pkd_park_t* how,
     pkd_parker_sleep(&self.parker, PKD_FOREVER);
     rc = 0;
   }
-  if (token != NULL)
-    *token = self.waiter.token;
+  if (parked != NULL) {
+    parked->token = self.waiter.token;
+    parked->state = self.waiter.state;
+  }
   return rc;
 }
 

@@ -24,6 +24,10 @@
 #error "Parkade needs the __atomic builtins and attributes of GCC or Clang"
 #endif
 
+/** The deadline passed and the lock is *not* held: what a wait that gives its
+ * lock up and takes it again answers when the lock was not to be had in time. */
+#define PKD_ENOTHELD (-ENOLCK)
+
 #ifdef __cplusplus
 extern "C" {
 #endif

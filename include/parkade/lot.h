@@ -48,7 +48,8 @@ struct pkd_waiter {
   uint64_t token;
   /* pkd_lot_due(): when an unpark should be fair to this waiter; 0 = never. */
   uint32_t due;
-  /* Yours altogether: the lot never looks. */
+  /* Yours altogether: the lot never looks, and writes it only when a requeue
+   * asks for that. */
   uint32_t state;
 
   /* The lot's, guarded by the lock of the key. */
@@ -94,14 +95,18 @@ typedef struct pkd_park {
                                       woken waiter that lost keeps its place) */
 } pkd_park_t;
 
+/** What a thread learns when its sleep has ended. */
+typedef struct pkd_parked {
+  uint64_t token; /* unpark token; after -ETIMEDOUT the park token */
+  uint32_t state; /* what the last requeue gave it; 0: it was never moved */
+} pkd_parked_t;
+
 /** Puts the calling thread to sleep in the queue of `key`.
  *
  * @param key       an address; only a name, never read
  * @param how       see pkd_park_t; read during the call only
  * @param deadline  absolute, nanoseconds of pkd_now(); PKD_FOREVER never comes
- * @param token     if not NULL, receives the unpark token on a return of 0, and
- *                  on -ETIMEDOUT the park token the waiter had at the end (a
- *                  requeue may have changed it)
+ * @param parked    if not NULL, filled unless the return is -EAGAIN
  * @return 0           another thread unparked this one
  *         -EAGAIN     validate said no; the thread was not queued
  *         -ETIMEDOUT  the deadline passed while queued; timed_out was called
@@ -111,7 +116,7 @@ typedef struct pkd_park {
  * Threads:   any; not from a callback of the lot
  * Order:     what the unparker did before is visible after a return of 0 */
 PKD_API int pkd_lot_park(const void* key, const pkd_park_t* how,
-                         pkd_deadline_t deadline, uint64_t* token);
+                         pkd_deadline_t deadline, pkd_parked_t* parked);
 
 /** Queues a continuation at `key`. The same as pkd_lot_park without the sleep.
  *
@@ -208,14 +213,14 @@ typedef pkd_requeue_op_t (*pkd_choose_cb)(void* arg, pkd_waiter_t* oldest);
  *
  * @param choose  called only if somebody waits at `from`
  * @param finish  as in pkd_lot_unpark_one; have_more is about `from`
- * @param token   park token that each moved waiter gets, unless it is 0
+ * @param state   the state that each moved waiter gets, unless it is 0
  * Blocks:    no
  * Threads:   any; not from a callback of the lot */
 PKD_API pkd_unpark_result_t pkd_lot_unpark_requeue(const void* from,
                                                    const void* to,
                                                    pkd_choose_cb choose,
                                                    pkd_finish_cb finish,
-                                                   uint64_t token, void* arg);
+                                                   uint32_t state, void* arg);
 
 /* --- looking ------------------------------------------------------------- */
 
