@@ -28,6 +28,10 @@
  * lock up and takes it again answers when the lock was not to be had in time. */
 #define PKD_ENOTHELD (-ENOLCK)
 
+/* A name of its own for each scoped section, so that sections can nest. */
+#define PKD__JOIN(a, b) a##b
+#define PKD__NAME(prefix, line) PKD__JOIN(prefix, line)
+
 #ifdef __cplusplus
 extern "C" {
 #endif

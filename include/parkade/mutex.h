@@ -151,10 +151,11 @@ static inline void pkd__mutex_leave(pkd__mutex_scope_t* scope) {
 /** PKD_WITH_MUTEX(m) { ... }: the block runs with `m` held. It is unlocked when
  * the block ends, and on break, continue, return and goto out of it (not on
  * longjmp). break and continue leave the block, not a loop around it. */
-#define PKD_WITH_MUTEX(m)                                                      \
-  for (pkd__mutex_scope_t pkd__scope                                           \
+#define PKD_WITH_MUTEX(m) PKD__WITH_MUTEX(m, PKD__NAME(pkd__scope_, __LINE__))
+#define PKD__WITH_MUTEX(m, scope)                                              \
+  for (pkd__mutex_scope_t scope                                                \
        __attribute__((cleanup(pkd__mutex_leave))) = pkd__mutex_enter(m);       \
-       !pkd__scope.left; pkd__scope.left = 1)
+       !scope.left; scope.left = 1)
 
 #ifdef __cplusplus
 }
