@@ -30,7 +30,7 @@
 
 /* A name of its own for each scoped section, so that sections can nest. */
 #define PKD__JOIN(a, b) a##b
-#define PKD__NAME(prefix, line) PKD__JOIN(prefix, line)
+#define PKD__NAME(prefix, number) PKD__JOIN(prefix, number)
 
 #ifdef __cplusplus
 extern "C" {

@@ -151,7 +151,8 @@ static inline void pkd__mutex_leave(pkd__mutex_scope_t* scope) {
 /** PKD_WITH_MUTEX(m) { ... }: the block runs with `m` held. It is unlocked when
  * the block ends, and on break, continue, return and goto out of it (not on
  * longjmp). break and continue leave the block, not a loop around it. */
-#define PKD_WITH_MUTEX(m) PKD__WITH_MUTEX(m, PKD__NAME(pkd__scope_, __LINE__))
+#define PKD_WITH_MUTEX(m)                                                      \
+  PKD__WITH_MUTEX(m, PKD__NAME(pkd__scope_, __COUNTER__))
 #define PKD__WITH_MUTEX(m, scope)                                              \
   for (pkd__mutex_scope_t scope                                                \
        __attribute__((cleanup(pkd__mutex_leave))) = pkd__mutex_enter(m);       \
