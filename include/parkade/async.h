@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * async.h - all of libparkade-uv: locks for the tasks of libuv loops. */
+#ifndef PARKADE_ASYNC_H
+#define PARKADE_ASYNC_H
+
+#include <parkade/async/loop.h>
+#include <parkade/async/mutex.h>
+#include <parkade/async/req.h>
+#include <parkade/async/sem.h>
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loop.h - how a libuv loop takes part: attach it, and detach it in the end.
+ *
+ * An attached loop has one mailbox for all the locks that its tasks wait for.
+ * Answers come in the order in which they were granted, from the loop's check
+ * phase, at most 64 of them or one millisecond's worth per turn, so that a
+ * chain of grants cannot keep the loop from its I/O. The loop stays alive
+ * (uv_loop_alive) exactly while requests of its tasks wait for their callback.
+ *
+ * A loop has one thread at a time: the one that runs it, or ran it last. Calls
+ * that take a pkd_loop_t are for that thread. The thread that attached a loop
+ * and the one that ran it last must not block: every ..._blocking call refuses
+ * there with PKD_EDEADLK, whether the loop is running just then or not, because
+ * the owner it would wait for may be a task of that very loop. So attach a loop
+ * on the thread that is going to run it.
+ *
+ * fork: the child may attach loops of its own; one that its parent attached is
+ * not to be used there, nor detached. */
+#ifndef PARKADE_ASYNC_LOOP_H
+#define PARKADE_ASYNC_LOOP_H
+
+#include <parkade/async/req.h>
+
+#include <uv.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A loop that takes part. Yours; must stay in place until it is detached. */
+typedef struct pkd_loop {
+  /** Yours; the library never touches it. */
+  void* data;
+
+  /* private */
+  struct pkd__home* home;
+} pkd_loop_t;
+
+/** Told that a loop is detached: no callback of its requests will follow, and
+ * `loop` may be freed or attached anew. */
+typedef void (*pkd_loop_cb)(pkd_loop_t* loop);
+
+/** Lets the tasks of `uv_loop` wait for locks.
+ *
+ * @param loop     its content does not matter, but for `data`
+ * @param uv_loop  initialised; must outlive the detaching
+ * @return 0
+ *         UV_EALREADY  `uv_loop` is attached, or `loop` is in use
+ *         UV_ENOMEM    the only allocation of this library failed
+ *         UV_EINVAL    an argument is NULL
+ *         another UV_E* of uv_async_init
+ * Blocks:    no
+ * Threads:   the one that is going to run the loop */
+PKD_API int pkd_loop_attach(pkd_loop_t* loop, uv_loop_t* uv_loop);
+
+/** Takes a loop out: cancels what its requests wait for and revokes grants that
+ * were not delivered (others get them at once). Their callbacks come first, all
+ * with UV_ECANCELED or what had been decided before, then `cb`. The library's
+ * handles are closing when this returns, so a uv_walk() that closes what is not
+ * closing yet may follow. Closing them without this call is an error that stops
+ * the program at the next use of the loop.
+ *
+ * What its tasks own stays theirs: locks belong to no loop. Their requests can
+ * be released from any thread, then and later; pkd_loop_held() counts them.
+ *
+ * @param cb  may be NULL; runs once, from uv_run, never inside this call
+ * @return 0
+ *         UV_EALREADY  it is detached, or about to be
+ *         UV_EINVAL    `loop` is NULL or was never attached
+ * Blocks:    no; waits for another thread that is just now handing something to
+ *            this loop (a few instructions)
+ * Threads:   the loop's */
+PKD_API int pkd_loop_detach(pkd_loop_t* loop, pkd_loop_cb cb);
+
+/** How many tickets the tasks of `loop` hold: requests whose callback ran with
+ * success, and that have not given back what they own. Ask before you detach.
+ *
+ * Threads:   the loop's; a snapshot while other threads release */
+PKD_API size_t pkd_loop_held(const pkd_loop_t* loop);
+
+/** How many requests of `loop` wait for their callback.
+ *
+ * Threads:   the loop's */
+PKD_API size_t pkd_loop_pending(const pkd_loop_t* loop);
+
+/** Makes the calling thread the loop's thread. Needed only where the thread that
+ * had it before may be inside a call of this library while the new one enters
+ * uv_run; otherwise running the loop, or starting a request, is enough.
+ *
+ * @return 0
+ *         UV_ESHUTDOWN  the loop is detached, or about to be
+ *         UV_EINVAL     `loop` is NULL or was never attached
+ * Threads:   the one that has the loop now, before its uv_run */
+PKD_API int pkd_loop_adopt(pkd_loop_t* loop);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * async/mutex.h - a mutex that a task may hold across I/O.
+ *
+ * For sections that span callbacks: read from the database, decide, write back.
+ * Tasks of any number of loops and blocking threads wait in one queue, strictly
+ * first in, first out. For a few instructions without I/O use pkd_mutex_t.
+ *
+ *   static pkd_async_mutex_t ledger;  // all-zero is a free mutex
+ *
+ *   static void have_it(pkd_req_t* req, int status) {
+ *     if (status < 0) return;   // cancelled, timed out, closed: not ours
+ *     start_transfer(req);      // any number of callbacks later:
+ *   }                           //   pkd_async_mutex_unlock(req, &ledger);
+ *
+ *   int err = pkd_async_mutex_lock(&loop, &task->req, &ledger, have_it);
+ */
+#ifndef PARKADE_ASYNC_MUTEX_H
+#define PARKADE_ASYNC_MUTEX_H
+
+#include <parkade/async/loop.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** All-zero is a free mutex. It belongs to no loop and needs no end; free its
+ * memory when nobody holds it or waits for it, even right after the unlock. */
+typedef struct pkd_async_mutex {
+  uint32_t word; /* private, atomic; src/word/async_mutex.h */
+} pkd_async_mutex_t;
+
+#define PKD_ASYNC_MUTEX_INIT                                                   \
+  { 0 }
+
+/** Asks for `mutex`; the answer is `cb` on the loop.
+ *
+ * @param loop  the loop of this task
+ * @param req   idle; the library's from a return of 0 until `cb` runs
+ * @param cb    status 0: `req` owns the mutex, one unlock is owed
+ *              UV_ECANCELED (pkd_req_cancel, close, detach), UV_ETIMEDOUT: not
+ * @return 0
+ *         UV_EALREADY   `req` waits already, undisturbed
+ *         UV_EBUSY      `req` owns something; or its timeout is 0 and the mutex
+ *                       is not free
+ *         UV_ESHUTDOWN  the mutex is closed, or the loop is detached
+ *         UV_EINVAL     an argument is NULL, or the loop was never attached
+ * Blocks:    no
+ * Threads:   the loop's
+ * Order:     acquire; pairs with the unlock before
+ * Memory:    allocates nothing; `mutex` and `req` stay in place until `cb`
+ * Fairness:  first in, first out, with blocking threads in the same queue */
+PKD_API int pkd_async_mutex_lock(pkd_loop_t* loop, pkd_req_t* req,
+                                 pkd_async_mutex_t* mutex, pkd_req_cb cb);
+
+/** Takes `mutex` if it is free and nobody waits for it. No callback.
+ *
+ * @return 0             `req` owns the mutex, one unlock is owed
+ *         UV_EBUSY      it is not free, or `req` owns something
+ *         UV_EALREADY   `req` waits
+ *         UV_ESHUTDOWN  the mutex is closed
+ *         UV_EINVAL     an argument is NULL
+ * Blocks:    no
+ * Threads:   any */
+PKD_API int pkd_async_mutex_trylock(pkd_req_t* req, pkd_async_mutex_t* mutex);
+
+/** Waits for `mutex` in the calling thread, in the same queue as the tasks.
+ *
+ * @param req       idle; may live on the caller's stack
+ * @param deadline  absolute, pkd_now(); a past one makes this a trylock,
+ *                  PKD_FOREVER never comes
+ * @return 0             `req` owns the mutex, one unlock is owed
+ *         UV_ETIMEDOUT  not by `deadline`
+ *         UV_ECANCELED  pkd_req_cancel, or the mutex was closed meanwhile
+ *         UV_ESHUTDOWN  the mutex is closed
+ *         PKD_EDEADLK   this thread has a loop to run (see loop.h), also when
+ *                       the mutex is free
+ *         UV_EALREADY, UV_EBUSY   `req` is in use
+ *         UV_EINVAL     an argument is NULL
+ * Blocks:    yes
+ * Threads:   any that has no attached loop */
+PKD_API int pkd_async_mutex_lock_blocking(pkd_req_t* req,
+                                          pkd_async_mutex_t* mutex,
+                                          pkd_deadline_t deadline);
+
+/** Gives `mutex` to the one who has waited longest, or frees it. No callback
+ * runs inside. `req` is idle afterwards.
+ *
+ * @return 0
+ *         UV_EPERM   `req` does not own this mutex (a stale ticket, another
+ *                    lock, a grant that was not delivered yet); nothing changed
+ *         UV_EINVAL  an argument is NULL
+ * Blocks:    no
+ * Threads:   any
+ * Order:     release; pairs with the next lock. The mutex is not touched any
+ *            more once its next owner can know */
+PKD_API int pkd_async_mutex_unlock(pkd_req_t* req, pkd_async_mutex_t* mutex);
+
+/** Closes `mutex`: those who wait get UV_ECANCELED, those who come UV_ESHUTDOWN.
+ * Who owns it, or was granted it, keeps it and may unlock.
+ *
+ * @return 0, also when it was closed before; UV_EINVAL for NULL
+ * Threads:   any */
+PKD_API int pkd_async_mutex_close(pkd_async_mutex_t* mutex);
+
+/** Ends a mutex that nobody uses; it is closed afterwards. Not needed: a check.
+ *
+ * @return 0
+ *         UV_EBUSY   somebody owns it, was granted it or waits for it; nothing
+ *                    changed
+ *         UV_EINVAL  `mutex` is NULL
+ * Threads:   any */
+PKD_API int pkd_async_mutex_destroy(pkd_async_mutex_t* mutex);
+
+/** Whether somebody owns `mutex` or was granted it: a hint, for asserts.
+ * Threads:   any */
+PKD_API int pkd_async_mutex_is_locked(const pkd_async_mutex_t* mutex);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * req.h - one wait of one task, and the ticket that it turns into.
+ *
+ * A pkd_req_t is yours: all-zero memory is a valid, idle one, its address must
+ * not change while it is in use, and nothing is ever allocated for it. You
+ * start it with a call such as pkd_async_mutex_lock(). While it waits it is the
+ * library's; when its callback begins it is yours again, to free or to start
+ * anew. If the status was 0 (or positive) it is now the ticket that owns what
+ * you asked for: ownership belongs to the request, not to a thread, so any
+ * thread that has the request may give back what it owns.
+ *
+ *           start                    granted               callback
+ *   idle ----------> queued ----------------------> granted --------> owning
+ *     ^                 | cancel, timeout, close       | cancel         |
+ *     |                 v                              v                |
+ *     +------------- over <----------------------------+     release    |
+ *     |   callback, negative status                                     |
+ *     +-----------------------------------------------------------------+
+ *
+ * One rule for every status: 0 or positive, you own what you asked for;
+ * negative, you own nothing new. Exactly one callback comes for every start
+ * that returned 0, on its loop's thread, never inside a call of this library;
+ * a start that returned an error has no callback. Statuses are UV_E* codes of
+ * libuv, or the PKD_E* codes below, which libuv lacks. */
+#ifndef PARKADE_ASYNC_REQ_H
+#define PARKADE_ASYNC_REQ_H
+
+#include <parkade/lot.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** This wait could never end: the thread that asks to block is the one that has
+ * to run a loop. libuv has no code for it. */
+#define PKD_EDEADLK (-EDEADLK)
+
+/** No timeout: what every request starts with. */
+#define PKD_NO_TIMEOUT UINT64_MAX
+
+typedef struct pkd_req pkd_req_t;
+
+/** The answer to a request. Runs once, on the thread of the request's loop, with
+ * nothing locked. Everything is legal inside: freeing or restarting `req`,
+ * releasing, destroying the lock, detaching the loop.
+ *
+ * @param status  0 or positive: you own it   negative: you do not */
+typedef void (*pkd_req_cb)(pkd_req_t* req, int status);
+
+struct pkd_req {
+  /** Yours; the library never touches it. */
+  void* data;
+
+  /* private */
+  /* .state: where in the picture above (atomic); .token: what it wants or
+     holds, and its timeout; .key: the object */
+  pkd_waiter_t waiter;
+  pkd_req_cb cb;
+  /* NULL: no loop, a thread asked */
+  struct pkd__home* home;
+  /* the loop's timers; or what a thread sleeps on */
+  void* link[2];
+  /* what some kinds of objects need besides */
+  uint64_t extra[3];
+};
+
+/** Bounds the time that the next start of `req` may spend in a queue.
+ *
+ * The timeout is used up by that start, whatever comes of it. When it passes
+ * while the request is queued, the status is UV_ETIMEDOUT; a grant that came
+ * first counts, however late the loop delivers it.
+ *
+ * @param req  idle, or owning something
+ * @param ms   milliseconds of a monotonic clock, beginning with the start call.
+ *             0: do not wait at all, the start returns UV_EBUSY instead.
+ *             Above 2^31, or PKD_NO_TIMEOUT: no timeout
+ * @return 0
+ *         UV_EALREADY  it waits already; its timeout is as it was
+ *         UV_EINVAL    `req` is NULL
+ * Blocks:    no
+ * Threads:   any, but not while another uses `req`
+ * Note:      blocking calls take a deadline of their own and ignore this */
+PKD_API int pkd_req_set_timeout(pkd_req_t* req, uint64_t ms);
+
+/** Ends a wait.
+ *
+ * A grant that was made but not delivered yet is revoked: what was granted goes
+ * to the next in the queue at once. The callback (or the blocking call) still
+ * comes, with UV_ECANCELED.
+ *
+ * @return 0          exactly this: the status will be UV_ECANCELED and the
+ *                    request owns nothing. Also when cancelled before
+ *         UV_EBUSY   too late: it owns what it asked for, or another end
+ *                    (its timeout) came first and is on its way
+ *         UV_EINVAL  it does not wait, or `req` is NULL
+ * Blocks:    no
+ * Threads:   any, while the request lives; for blocking waits as well
+ * Cost:      does not depend on the length of the queue */
+PKD_API int pkd_req_cancel(pkd_req_t* req);
+
+/** What `req` owns.
+ *
+ * @return the address of the lock or semaphore, or NULL for nothing
+ * Threads:   any, but only a hint while another thread uses `req` */
+PKD_API const void* pkd_req_owned(const pkd_req_t* req);
+
+/** Says an error code in words, as uv_strerror does, and knows PKD_E* as well. */
+PKD_API const char* pkd_strerror(int err);
+
+/** The name of an error code, as uv_err_name gives it: "EDEADLK". */
+PKD_API const char* pkd_err_name(int err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
