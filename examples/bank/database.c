@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * database.c - a few ledgers, lent to pool threads. */
+#include "database.h"
+
+#include <stddef.h>
+
+#include "bank.h"
+
+static void run(uv_work_t* work);
+static void on_run(uv_work_t* work, int status);
+static struct ledger* borrow(struct database* database);
+static void give_back(struct database* database, struct ledger* ledger);
+
+int database_open(struct database* database, const char* path, int64_t accounts,
+                  int64_t opening) {
+  for (int i = 0; i < LEDGERS; i++) {
+    int rc = ledger_open(&database->idle[i], path, accounts, opening);
+    if (rc != 0) {
+      database_close(database);
+      return rc;
+    }
+    database->idle_count = i + 1;
+  }
+  return 0;
+}
+
+void database_close(struct database* database) {
+  while (database->idle_count > 0)
+    ledger_close(database->idle[--database->idle_count]);
+}
+
+void database_submit(struct teller* teller, struct database_job* job) {
+  job->bank = teller->bank;
+  job->work.data = job;
+  uv_queue_work(&teller->loop, &job->work, run, on_run);
+}
+
+static void run(uv_work_t* work) {
+  struct database_job* job = work->data;
+  struct bank* bank = job->bank;
+  uint64_t start = uv_hrtime();
+  job->ledger = borrow(&bank->database);
+  job->call(job);
+  give_back(&bank->database, job->ledger);
+  stats_call(&bank->stats, (int64_t)((uv_hrtime() - start) / 1000));
+}
+
+static void on_run(uv_work_t* work, int status) {
+  struct database_job* job = work->data;
+  (void)status; /* nobody cancels these */
+  job->done(job);
+}
+
+static struct ledger* borrow(struct database* database) {
+  pkd_mutex_lock(&database->mutex);
+  struct ledger* ledger = database->idle[--database->idle_count];
+  pkd_mutex_unlock(&database->mutex);
+  return ledger;
+}
+
+static void give_back(struct database* database, struct ledger* ledger) {
+  pkd_mutex_lock(&database->mutex);
+  database->idle[database->idle_count++] = ledger;
+  pkd_mutex_unlock(&database->mutex);
+}
