@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * libuv.c - uv_mutex_t and uv_cond_t. */
+#include <uv.h>
+
+#define PEER peer_libuv
+#define PEER_NAME "libuv"
+
+typedef uv_mutex_t peer_mutex;
+typedef uv_cond_t peer_cond;
+
+static inline void peer_mutex_make(peer_mutex* m) {
+  uv_mutex_init(m);
+}
+static inline void peer_lock(peer_mutex* m) {
+  uv_mutex_lock(m);
+}
+static inline void peer_unlock(peer_mutex* m) {
+  uv_mutex_unlock(m);
+}
+static inline void peer_cond_make(peer_cond* c) {
+  uv_cond_init(c);
+}
+static inline void peer_wait(peer_cond* c, peer_mutex* m) {
+  uv_cond_wait(c, m);
+}
+static inline void peer_signal(peer_cond* c) {
+  uv_cond_signal(c);
+}
+static inline void peer_broadcast(peer_cond* c) {
+  uv_cond_broadcast(c);
+}
+
+#include "body.h"

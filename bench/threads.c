@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * threads.c - n threads that start together. */
+#include "threads.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "peer.h"
+
+struct start {
+  pthread_barrier_t* barrier;
+  void (*body)(void*);
+  void* part;
+};
+
+static void* run(void* arg) {
+  struct start* start = arg;
+
+  pthread_barrier_wait(start->barrier);
+  start->body(start->part);
+  return NULL;
+}
+
+uint64_t threads_run(unsigned n, void (*body)(void*), void* parts,
+                     size_t stride, unsigned ms, uint32_t* stop) {
+  pthread_barrier_t barrier;
+  struct start start[BENCH_MAX_THREADS];
+  pthread_t thread[BENCH_MAX_THREADS];
+  uint64_t begin;
+
+  if (n > BENCH_MAX_THREADS || pthread_barrier_init(&barrier, NULL, n + 1) != 0)
+    abort();
+  for (unsigned i = 0; i < n; i++) {
+    start[i].barrier = &barrier;
+    start[i].body = body;
+    start[i].part = (char*)parts + i * stride;
+    if (pthread_create(&thread[i], NULL, run, &start[i]) != 0) {
+      fprintf(stderr, "parkade-bench: cannot start %u threads\n", n);
+      exit(2);
+    }
+  }
+  pthread_barrier_wait(&barrier);
+  begin = bench_now();
+  if (ms != 0) {
+    struct timespec span = {ms / 1000, (long)(ms % 1000) * 1000000};
+
+    nanosleep(&span, NULL);
+    __atomic_store_n(stop, 1, __ATOMIC_RELAXED);
+  }
+  for (unsigned i = 0; i < n; i++)
+    pthread_join(thread[i], NULL);
+  pthread_barrier_destroy(&barrier);
+  return bench_now() - begin;
+}
+
+static void* sleep_on(void* arg) {
+  for (;;)
+    pause();
+  return arg;
+}
+
+void threads_company(void) {
+  pthread_t thread;
+
+  if (pthread_create(&thread, NULL, sleep_on, NULL) != 0 ||
+      pthread_detach(thread) != 0)
+    abort();
+}
+
+uint64_t bench_now(void) {
+  struct timespec now;
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}

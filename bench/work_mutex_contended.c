@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * work_mutex_contended.c - T threads and one mutex.
+ *
+ * Empty sections show how the lock itself behaves, 100 ns inside and 200 ns
+ * outside what a small critical section sees, and a fixed number of increments
+ * what justine.lol/mutex published. Throughput and waits come from two halves of
+ * a round: reading the clock around a lock costs as much as the lock. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+#include "peers.h"
+#include "threads.h"
+#include "workloads.h"
+
+struct contended {
+  unsigned threads;
+  unsigned inside_ns;
+  unsigned outside_ns;
+  uint64_t count; /* each thread's; 0: for a time */
+};
+
+/* Memory that the threads share; each part on lines of its own. */
+struct arena {
+  char lock[BENCH_ROOM] __attribute__((aligned(128)));
+  uint64_t guarded __attribute__((aligned(128)));
+  uint32_t stop __attribute__((aligned(128)));
+  struct section part[BENCH_MAX_THREADS];
+};
+
+/* Steps of bench work in a nanosecond, measured once with nobody about. */
+static double steps_per_ns(void) {
+  static double known;
+
+  if (known == 0) {
+    const uint64_t steps = 20000000;
+    uint64_t x = steps;
+    uint64_t begin = bench_now();
+
+    for (uint64_t i = 0; i < steps; i++) {
+      x = x * 0x5851f42d4c957f2du + 1;
+      __asm__ volatile("" : "+r"(x));
+    }
+    known = (double)steps / (double)(bench_now() - begin);
+  }
+  return known;
+}
+
+static uint64_t run_half(const struct peer* p, const struct contended* c,
+                         struct arena* a, unsigned ms, uint32_t timed) {
+  memset(a, 0, sizeof *a);
+  p->mutex_make(a->lock);
+  for (unsigned i = 0; i < c->threads; i++) {
+    struct section* s = &a->part[i];
+
+    s->lock = a->lock;
+    s->guarded = c->count != 0 ? &a->guarded : NULL;
+    s->stop = &a->stop;
+    s->inside = (uint64_t)(c->inside_ns * steps_per_ns());
+    s->outside = (uint64_t)(c->outside_ns * steps_per_ns());
+    s->count = c->count;
+    s->timed = timed;
+  }
+  return threads_run(c->threads, p->mutex_section, a->part,
+                     sizeof(struct section), c->count != 0 ? 0 : ms, &a->stop);
+}
+
+static void contended_round(const void* peer, const void* size, unsigned ms,
+                            struct result* result) {
+  const struct contended* c = size;
+  struct arena* a = aligned_alloc(128, sizeof *a);
+  uint64_t least = UINT64_MAX;
+  uint64_t most = 0;
+  uint64_t ops = 0;
+  uint64_t wall = run_half(peer, c, a, ms, 0);
+
+  for (unsigned i = 0; i < c->threads; i++) {
+    uint64_t n = a->part[i].ops;
+
+    ops += n;
+    least = n < least ? n : least;
+    most = n > most ? n : most;
+  }
+  if (c->count != 0 && a->guarded != ops) {
+    fprintf(stderr, "parkade-bench: %s lost increments\n",
+            ((const struct peer*)peer)->name);
+    exit(1);
+  }
+  result->value[NS] = (double)wall / (double)ops;
+  result->ops = (double)ops;
+  if (c->count == 0) {
+    result->value[FAIR] = (double)least / (double)most;
+    run_half(peer, c, a, ms, 1);
+    for (unsigned i = 0; i < c->threads; i++) {
+      result->ops += (double)a->part[i].ops;
+      if ((double)a->part[i].longest > result->value[LONGEST])
+        result->value[LONGEST] = (double)a->part[i].longest;
+    }
+  }
+  free(a);
+}
+
+static void run(const char* id, const char* title,
+                const struct contended* size) {
+  struct cell* cell = calloc(1, sizeof *cell);
+
+  cell->id = id;
+  cell->title = title;
+  cell->op = size->count != 0 ? "increment" : "section";
+  cell->size = size;
+  cell->threads = size->threads;
+  for (const struct peer* const* p = bench_peers; *p != NULL; p++)
+    cell_add(cell, (*p)->name, p == bench_peers ? OURS : PEER, contended_round,
+             *p);
+  cell_add(cell, "test-and-set", FLOOR, contended_round, &peer_two_rmw);
+  if (size->count != 0) {
+    cell_goal(cell, "absl", NS, 1.0);
+  } else if (size->inside_ns != 0) {
+    cell_goal(cell, NULL, NS, 1.0);
+  } else {
+    cell_goal(cell, "parking_lot", NS, 1 / 1.5);
+    cell_goal(cell, "absl", NS, 1 / 0.8);
+    cell_goal(cell, "ours", FAIR, 0.4);
+    cell_goal(cell, "parking_lot", LONGEST, 0.5);
+    cell_goal(cell, "parking_lot", CPU, 0.5);
+  }
+  cell_run(cell);
+  free(cell);
+}
+
+void work_mutex_contended(void) {
+  static const struct contended empty[] = {
+      {2, 0, 0, 0}, {4, 0, 0, 0}, {8, 0, 0, 0}, {30, 0, 0, 0}};
+  static const struct contended busy[] = {
+      {2, 100, 200, 0}, {4, 100, 200, 0}, {8, 100, 200, 0}, {30, 100, 200, 0}};
+  static const struct contended counted = {30, 0, 0, 100000};
+
+  run("mutex/empty-2", "2 threads, empty section", &empty[0]);
+  run("mutex/empty-4", "4 threads, empty section", &empty[1]);
+  run("mutex/empty-8", "8 threads, empty section", &empty[2]);
+  run("mutex/empty-30", "30 threads, empty section", &empty[3]);
+  run("mutex/busy-2", "2 threads, 100 ns inside, 200 ns outside", &busy[0]);
+  run("mutex/busy-4", "4 threads, 100 ns inside, 200 ns outside", &busy[1]);
+  run("mutex/busy-8", "8 threads, 100 ns inside, 200 ns outside", &busy[2]);
+  run("mutex/busy-30", "30 threads, 100 ns inside, 200 ns outside", &busy[3]);
+  run("mutex/count-30", "30 threads x 100,000 increments", &counted);
+}

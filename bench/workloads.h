@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * workloads.h - what is measured; one file each. */
+#ifndef BENCH_WORKLOADS_H
+#define BENCH_WORKLOADS_H
+
+void work_mutex_alone(void);
+void work_mutex_contended(void);
+void work_mutex_wake(void);
+void work_cond(void);
+#ifdef BENCH_ASYNC
+void work_async(void);
+void work_async_loops(void);
+#endif
+
+#endif
