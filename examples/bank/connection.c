@@ -66,6 +66,7 @@ void connection_close(struct connection* connection) {
   if (connection->closing)
     return;
   connection->closing = true;
+  stats_add(&connection->teller->bank->stats, FIGURE_HANGUPS, 1);
   uv_close((uv_handle_t*)&connection->tcp, on_closed);
   uv_close((uv_handle_t*)&connection->patience, on_closed);
   if (connection->busy && connection->gone != NULL)
@@ -147,6 +148,7 @@ static void process(struct connection* connection) {
   while (may_run(connection) &&
          (result = resp_next(&connection->in, &command)) == RESP_COMMAND) {
     stats_add(&connection->teller->bank->stats, FIGURE_COMMANDS, 1);
+    uv_timer_stop(&connection->patience); /* it was for this command */
     command_run(connection, command);
     command_free(command);
   }

@@ -26,8 +26,7 @@ enum statement {
 static const char* const sql[STATEMENTS] = {
     [GET_BALANCE] = "SELECT balance FROM accounts WHERE id = ?1",
     [SET_BALANCE] = "UPDATE accounts SET balance = ?2 WHERE id = ?1",
-    [ADD_JOURNAL] = "INSERT INTO journal(source, target, amount) "
-                    "VALUES(?1, ?2, ?3)",
+    [ADD_JOURNAL] = "INSERT INTO journal VALUES(NULL, ?1, ?2, ?3)",
     [GET_TOTAL] = "SELECT sum(balance) FROM accounts",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",

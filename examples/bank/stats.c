@@ -60,6 +60,7 @@ void stats_read(struct stats* stats, int64_t figures[FIGURES]) {
 const char* stats_name(enum figure figure) {
   static const char* const names[FIGURES] = {
       [FIGURE_CLIENTS] = "clients",
+      [FIGURE_HANGUPS] = "hangups",
       [FIGURE_COMMANDS] = "commands",
       [FIGURE_BEGUN] = "transfers_begun",
       [FIGURE_WAITING] = "transfers_waiting",

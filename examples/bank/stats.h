@@ -16,6 +16,7 @@
 
 enum figure {
   FIGURE_CLIENTS,
+  FIGURE_HANGUPS, /* connections closed, by either side */
   FIGURE_COMMANDS,
   FIGURE_BEGUN,     /* transfers, from here ... */
   FIGURE_WAITING,   /* for the guard */

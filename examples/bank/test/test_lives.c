@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_lives.c - clients that vanish, servers that die, money that stays. */
+#include "harness.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The guards under which no money may be lost. */
+static const char* const keepers[] = {"pool"};
+enum { KEEPERS = sizeof keepers / sizeof keepers[0], WAITERS = 6 };
+
+static void one_waits_one_owns_both_vanish(const char* guard);
+static int send_transfer(const struct server* server);
+static void vanish_at_once(int fd);
+static pid_t start_load(const struct server* server);
+static void load_it(struct server* server, const char* guard,
+                    void (*end)(struct server*));
+
+static void a_vanished_waiter_is_cancelled_and_an_owner_finishes(void** state) {
+  (void)state;
+  for (int i = 0; i < KEEPERS; i++)
+    one_waits_one_owns_both_vanish(keepers[i]);
+}
+
+static void a_killed_server_comes_back_with_all_money(void** state) {
+  (void)state;
+  for (int i = 0; i < KEEPERS; i++) {
+    struct server server = {0};
+    server_create(&server, keepers[i]);
+    load_it(&server, keepers[i], server_kill);
+    load_it(&server, keepers[i], server_kill);
+    server_remove(&server);
+  }
+}
+
+static void a_stopped_server_ends_in_order_under_load(void** state) {
+  (void)state;
+  for (int i = 0; i < KEEPERS; i++) {
+    struct server server = {0};
+    server_create(&server, keepers[i]);
+    load_it(&server, keepers[i], server_stop);
+    server_remove(&server);
+  }
+}
+
+/* The owner is held in its section by the database. More wait than the pool
+ * has threads, so the last is in a queue under every guard. */
+static void one_waits_one_owns_both_vanish(const char* guard) {
+  struct server server = {0};
+  int waiters[WAITERS];
+  server_create(&server, guard);
+  redisContext* watcher = client_open(&server);
+  sqlite3* hold = database_hold(&server);
+  int owner = send_transfer(&server);
+  wait_for_figure(watcher, "transfers_inside", 1);
+  for (int i = 0; i < WAITERS; i++) {
+    waiters[i] = send_transfer(&server);
+    wait_for_figure(watcher, "transfers_waiting", i + 1);
+  }
+  close(waiters[WAITERS - 1]);
+  wait_for_figure(watcher, "transfers_cancelled", 1);
+  assert_int_equal(figure(watcher, "transfers_waiting"), WAITERS - 1);
+  vanish_at_once(owner);
+  wait_for_figure(watcher, "hangups", 2);
+  assert_int_equal(figure(watcher, "transfers_inside"), 1);
+  database_let_go(hold);
+  wait_for_figure(watcher, "transfers_done", WAITERS);
+  assert_int_equal(ask_integer(watcher, "BALANCE 1"), OPENING - WAITERS * 100);
+  assert_int_equal(ask_integer(watcher, "BALANCE 2"), OPENING + WAITERS * 100);
+  assert_int_equal(figure(watcher, "transfers_cancelled"), 1);
+  for (int i = 0; i < WAITERS - 1; i++)
+    close(waiters[i]);
+  redisFree(watcher);
+  server_remove(&server);
+}
+
+static int send_transfer(const struct server* server) {
+  static const char words[] = "TRANSFER 1 2 100\r\n";
+  int fd = raw_open(server);
+  raw_send(fd, words, sizeof words - 1);
+  return fd;
+}
+
+/* A reset instead of a polite end. */
+static void vanish_at_once(int fd) {
+  struct linger now = {.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  close(fd);
+}
+
+/* Ends a server in mid-load, starts it again, and counts. */
+static void load_it(struct server* server, const char* guard,
+                    void (*end)(struct server*)) {
+  redisContext* watcher = client_open(server);
+  pid_t load = start_load(server);
+  wait_for_figure(watcher, "transfers_done", 100);
+  end(server);
+  assert_int_equal(waitpid(load, NULL, 0), load);
+  redisFree(watcher);
+  server_start(server, guard);
+  watcher = client_open(server);
+  assert_int_equal(ask_integer(watcher, "TOTAL"), TOTAL);
+  expect_status(watcher, "TRANSFER 50 51 1", "OK");
+  redisFree(watcher);
+}
+
+/* It ends with its server, and complains; nobody listens. */
+static pid_t start_load(const struct server* server) {
+  char port[16], accounts[16];
+  int output = -1;
+  snprintf(port, sizeof port, "%d", server->port);
+  snprintf(accounts, sizeof accounts, "%d", ACCOUNTS);
+  const char* const arguments[] = {"--port",     port,     "--seconds", "50",
+                                   "--accounts", accounts, NULL};
+  pid_t pid = spawn("bank-load", arguments, &output);
+  close(output);
+  return pid;
+}
+
+int main(int argc, char** argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_vanished_waiter_is_cancelled_and_an_owner_finishes),
+      cmocka_unit_test(a_killed_server_comes_back_with_all_money),
+      cmocka_unit_test(a_stopped_server_ends_in_order_under_load),
+  };
+  set_deadline(60);
+  build_directory = argc > 1 ? argv[1] : ".";
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
