@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * main.c - the command `explore`: which scenarios, and what is printed.
+ *
+ *   explore                          every scenario, depth first, to the end
+ *   explore --list                   their names and bounds
+ *   explore --only PREFIX            those whose name starts so
+ *   explore --replay NAME SCHEDULE   one execution, with its trace
+ *   explore --mode random|pct --time 5 [--seed N]
+ *   explore --preemptions N --stale N   other bounds than the scenario's own
+ *   explore --cache                  cut executions that reach a known state
+ *   explore --counts FILE            compare how many executions there were
+ *   explore --record FILE            write that table
+ *
+ * A scenario that has to pass must be exhausted; one that has to fail must fail
+ * with its verdict. The number of executions is part of the promise: when it
+ * changes, a hook was lost, a scenario was cut or the library does other steps
+ * than before, and somebody should know which. (Where a bug has to be found,
+ * the table only bounds how soon.) */
+#include "engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCENARIOS 400
+
+typedef struct settings {
+  ex_options_t search;
+  const char* only;
+  const char* counts;
+  const char* record;
+  const char* replay;
+  int preemptions; /* -1: the scenario's own */
+  int stale;
+  bool list;
+} settings_t;
+
+static const explore_scenario_t* const groups[] = {
+    explore_litmus,       explore_seeded_mutex, explore_seeded_lot,
+    explore_seeded_async, explore_lot,          explore_mutex,
+};
+
+static const explore_scenario_t* all[SCENARIOS];
+static int scenario_count;
+static uint64_t total;
+
+static void collect(void) {
+  for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++)
+    for (const explore_scenario_t* s = groups[g]; s->name != NULL; s++) {
+      if (scenario_count == SCENARIOS)
+        abort();
+      all[scenario_count++] = s;
+    }
+}
+
+static void usage(void) {
+  fprintf(stderr, "usage: explore [--list] [--only PREFIX] [--mode "
+                  "dfs|random|pct] [--seed N]\n"
+                  "  [--time SECONDS] [--executions N] [--preemptions N] "
+                  "[--stale N] [--cache]\n"
+                  "  [--counts FILE] [--record FILE] "
+                  "[--replay SCENARIO SCHEDULE]\n");
+  exit(2);
+}
+
+static ex_mode_t mode_named(const char* name) {
+  if (strcmp(name, "dfs") == 0)
+    return EX_DFS;
+  if (strcmp(name, "random") == 0)
+    return EX_RANDOM;
+  if (strcmp(name, "pct") == 0)
+    return EX_PCT;
+  usage();
+  return EX_DFS;
+}
+
+static void parse_value(settings_t* set, const char* name, const char* value) {
+  if (strcmp(name, "--only") == 0)
+    set->only = value;
+  else if (strcmp(name, "--mode") == 0)
+    set->search.mode = mode_named(value);
+  else if (strcmp(name, "--seed") == 0)
+    set->search.seed = strtoull(value, NULL, 0);
+  else if (strcmp(name, "--time") == 0)
+    set->search.seconds = strtod(value, NULL);
+  else if (strcmp(name, "--executions") == 0)
+    set->search.executions = strtoull(value, NULL, 0);
+  else if (strcmp(name, "--preemptions") == 0)
+    set->preemptions = atoi(value);
+  else if (strcmp(name, "--stale") == 0)
+    set->stale = atoi(value);
+  else if (strcmp(name, "--counts") == 0)
+    set->counts = value;
+  else if (strcmp(name, "--record") == 0)
+    set->record = value;
+  else
+    usage();
+}
+
+static settings_t parse(int argc, char** argv) {
+  settings_t set;
+
+  memset(&set, 0, sizeof set);
+  set.preemptions = set.stale = -1;
+  set.search.depth = 3;
+  set.search.seed = 1;
+  for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "--list") == 0) {
+      set.list = true;
+    } else if (strcmp(argv[i], "--cache") == 0) {
+      set.search.cache = true;
+    } else if (strcmp(argv[i], "--replay") == 0 && i + 2 < argc) {
+      set.replay = argv[i + 1];
+      set.search.schedule = argv[i + 2];
+      i += 2;
+    } else if (i + 1 < argc) {
+      parse_value(&set, argv[i], argv[i + 1]);
+      i++;
+    } else {
+      usage();
+    }
+  }
+  return set;
+}
+
+static void set_bounds(const settings_t* set, const explore_scenario_t* s) {
+  ex_bounds = s->bounds;
+  if (set->preemptions >= 0)
+    ex_bounds.preemptions = set->preemptions;
+  if (set->stale >= 0)
+    ex_bounds.stale = set->stale;
+}
+
+/* Runs one execution again and prints what happened. */
+static ex_result_t replay(const settings_t* set, const explore_scenario_t* s,
+                          const char* schedule) {
+  ex_options_t options = set->search;
+  ex_result_t result;
+
+  options.mode = EX_REPLAY;
+  options.schedule = schedule;
+  ex_tracing = true;
+  set_bounds(set, s);
+  result = ex_explore(s, &options);
+  ex_tracing = false;
+  ex_trace_print();
+  printf("%s: %s%s%s\n", s->name, ex_verdict_name(result.verdict),
+         result.message[0] != '\0' ? ": " : "", result.message);
+  return result;
+}
+
+/* @return the recorded count, 0 if there is none */
+static uint64_t recorded(const char* file, const char* name) {
+  char line[200];
+  char found[160];
+  unsigned long long count;
+  FILE* from = fopen(file, "r");
+
+  if (from == NULL) {
+    fprintf(stderr, "explore: cannot read %s\n", file);
+    exit(2);
+  }
+  while (fgets(line, sizeof line, from) != NULL)
+    if (sscanf(line, "%159s %llu", found, &count) == 2 &&
+        strcmp(found, name) == 0) {
+      fclose(from);
+      return count;
+    }
+  fclose(from);
+  return 0;
+}
+
+static bool counts_agree(const settings_t* set, const explore_scenario_t* s,
+                         uint64_t executions) {
+  uint64_t before;
+
+  if (set->counts == NULL)
+    return true;
+  before = recorded(set->counts, s->name);
+  /* when a bug shows depends a little on how the compiler lays out frames */
+  if (s->expect != EXPLORE_OK && executions <= 2 * before)
+    return true;
+  if (before == executions)
+    return true;
+  printf("  %s: the table says %llu executions. A hook lost, a scenario cut, "
+         "or new steps\n  in the library? If it is right: explore --record\n",
+         s->name, (unsigned long long)before);
+  return false;
+}
+
+static bool judge(const settings_t* set, const explore_scenario_t* s,
+                  const ex_result_t* result) {
+  bool searched = set->search.mode == EX_DFS;
+
+  if (result->verdict != s->expect) {
+    char schedule[4200];
+    snprintf(schedule, sizeof schedule, "%s", result->schedule);
+    printf("  expected %s, got %s: %s\n", ex_verdict_name(s->expect),
+           ex_verdict_name(result->verdict), result->message);
+    if (result->verdict != EXPLORE_OK) {
+      printf("  --replay %s '%s'\n", s->name, schedule);
+      replay(set, s, schedule);
+    }
+    return false;
+  }
+  if (searched && s->outcomes != 0 && result->outcomes != s->outcomes) {
+    printf("  outcomes %#llx instead of %#llx\n",
+           (unsigned long long)result->outcomes,
+           (unsigned long long)s->outcomes);
+    return false;
+  }
+  if (searched && s->expect == EXPLORE_OK && !result->exhausted) {
+    printf("  not exhausted\n");
+    return false;
+  }
+  return counts_agree(set, s, result->executions);
+}
+
+static bool run(const settings_t* set, const explore_scenario_t* s,
+                FILE* record) {
+  ex_result_t result;
+
+  set_bounds(set, s);
+  result = ex_explore(s, &set->search);
+  total += result.executions;
+  printf("%-44s %9llu executions  %s", s->name,
+         (unsigned long long)result.executions,
+         ex_verdict_name(result.verdict));
+  if (result.pruned > 0)
+    printf("  %llu cut", (unsigned long long)result.pruned);
+  printf("  %.2f s  steps %d\n", result.seconds, result.longest);
+  if (record != NULL)
+    fprintf(record, "%-44s %llu\n", s->name,
+            (unsigned long long)result.executions);
+  return judge(set, s, &result);
+}
+
+static void print_list(void) {
+  for (int i = 0; i < scenario_count; i++) {
+    const explore_bounds_t* b = &all[i]->bounds;
+    printf("%-44s preemptions %d stale %d timeouts %d spurious %d jumps %d "
+           "failures %d\n",
+           all[i]->name, b->preemptions, b->stale, b->timeouts, b->spurious,
+           b->jumps, b->failures);
+  }
+}
+
+static int run_all(const settings_t* set) {
+  FILE* record = NULL;
+  int passed = 0;
+  int failed = 0;
+
+  if (set->record != NULL)
+    record = fopen(set->record, "w");
+  if (record != NULL)
+    fputs("# Executions per scenario, depth first, without the cache.\n"
+          "# Made by: explore --record tests/model/counts.txt\n",
+          record);
+  for (int i = 0; i < scenario_count; i++) {
+    if (set->only != NULL &&
+        strncmp(all[i]->name, set->only, strlen(set->only)) != 0)
+      continue;
+    if (run(set, all[i], record))
+      passed++;
+    else
+      failed++;
+    fflush(stdout);
+  }
+  if (record != NULL)
+    fclose(record);
+  printf("%llu executions; %d passed, %d failed\n", (unsigned long long)total,
+         passed, failed);
+  return failed > 0 || passed == 0;
+}
+
+int main(int argc, char** argv) {
+  settings_t set = parse(argc, argv);
+
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  collect();
+  explore_prepare();
+  if (set.list) {
+    print_list();
+    return 0;
+  }
+  if (set.replay == NULL)
+    return run_all(&set);
+  for (int i = 0; i < scenario_count; i++)
+    if (strcmp(all[i]->name, set.replay) == 0)
+      return replay(&set, all[i], set.search.schedule).verdict != EXPLORE_OK;
+  fprintf(stderr, "explore: no scenario %s\n", set.replay);
+  return 2;
+}
