@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * kit.h - what the tests of the blocking half share: crews of threads, waiting
+ * for a fact, and chance.
+ *
+ * A cmocka assert off the main thread ends the process without a word, so the
+ * threads of a crew only record and the main thread asserts after it has joined
+ * them. Nobody sleeps "long enough": a test waits for a fact, and an alarm ends
+ * the process if the fact never comes. */
+#ifndef PKD_TEST_KIT_H
+#define PKD_TEST_KIT_H
+
+#include <parkade/lot.h>
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MS UINT64_C(1000000)
+#define SECOND UINT64_C(1000000000)
+
+/* ThreadSanitizer and valgrind run a test at a tenth of its pace. */
+#if defined(__SANITIZE_THREAD__)
+#define SLOW 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SLOW 1
+#endif
+#endif
+#ifndef SLOW
+#define SLOW 0
+#endif
+#define ROUNDS(n) (SLOW ? (n) / 10 + 1 : (n))
+
+/** Ends the process when a test has hung; a cmocka setup function. */
+static inline int with_a_deadline(void** state) {
+  (void)state;
+  alarm(SLOW ? 120 : 60);
+  return 0;
+}
+
+/* --- facts ----------------------------------------------------------------- */
+
+static inline void pause_us(unsigned us) {
+  struct timespec span = {0, (long)us * 1000};
+
+  nanosleep(&span, NULL);
+}
+
+/** Waits until an expression is true. */
+#define WAIT_FOR(fact)                                                         \
+  do {                                                                         \
+    while (!(fact))                                                            \
+      pause_us(50);                                                            \
+  } while (0)
+
+static inline size_t waiting_at(const void* key) {
+  return pkd_lot_for_each(key, NULL, NULL);
+}
+
+static inline unsigned count_of(const unsigned* counter) {
+  return __atomic_load_n(counter, __ATOMIC_ACQUIRE);
+}
+
+static inline void count_up(unsigned* counter) {
+  __atomic_fetch_add(counter, 1, __ATOMIC_ACQ_REL);
+}
+
+/* --- crews ----------------------------------------------------------------- */
+
+enum { CREW_MAX = 256 };
+
+typedef void (*crew_fn)(void* arg, unsigned number);
+
+struct crew_member {
+  struct crew* crew;
+  unsigned number;
+};
+
+struct crew {
+  crew_fn work;
+  void* arg;
+  unsigned size;
+  pthread_t threads[CREW_MAX];
+  struct crew_member members[CREW_MAX];
+};
+
+static inline void* crew_main(void* arg) {
+  struct crew_member* member = arg;
+
+  member->crew->work(member->crew->arg, member->number);
+  return NULL;
+}
+
+/** Adds a thread to the crew; it runs work(arg, its number). */
+static inline void crew_add(struct crew* crew) {
+  unsigned n = crew->size++;
+
+  crew->members[n].crew = crew;
+  crew->members[n].number = n;
+  if (pthread_create(&crew->threads[n], NULL, crew_main, &crew->members[n]))
+    abort();
+}
+
+static inline void crew_start(struct crew* crew, unsigned size, crew_fn work,
+                              void* arg) {
+  crew->work = work;
+  crew->arg = arg;
+  crew->size = 0;
+  while (crew->size < size)
+    crew_add(crew);
+}
+
+static inline void crew_join(struct crew* crew) {
+  for (unsigned i = 0; i < crew->size; i++)
+    pthread_join(crew->threads[i], NULL);
+  crew->size = 0;
+}
+
+/* --- chance ---------------------------------------------------------------- */
+
+static inline uint64_t rng_next(uint64_t* rng) {
+  *rng ^= *rng << 13;
+  *rng ^= *rng >> 7;
+  *rng ^= *rng << 17;
+  return *rng;
+}
+
+static inline uint64_t rng_below(uint64_t* rng, uint64_t below) {
+  return rng_next(rng) % below;
+}
+
+static inline uint64_t rng_seed(uint64_t seed, unsigned number) {
+  uint64_t rng = (seed + number + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+  return rng == 0 ? 1 : rng;
+}
+
+/* --- addresses ------------------------------------------------------------- */
+
+/** Two addresses that share a bucket, or two that do not. Only names: nothing
+ * lies there. */
+static inline void two_addresses(bool one_bucket, const void** a,
+                                 const void** b) {
+  const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15); /* as in src/queue.h */
+  uintptr_t first = 0x10000;
+  uintptr_t second = first;
+
+  do {
+    second += 8;
+  } while ((((first * factor) >> 52) == ((second * factor) >> 52)) !=
+           one_bucket);
+  *a = (const void*)first;
+  *b = (const void*)second;
+}
+
+#endif

@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_lot.c - the lot with continuations: one thread, nothing left to chance.
+ *
+ * A continuation's wake only writes down that it came, when and with what. The
+ * threads have a file of their own, test_lot_threads.c. */
+#include "kit.h"
+
+enum { MANY = 200 };
+
+struct cont {
+  pkd_waiter_t waiter; /* first: wake() gets its address */
+  unsigned woken;      /* how often */
+  unsigned turn;       /* which wake of all it was */
+  uint64_t token;
+};
+
+static struct cont conts[MANY];
+static unsigned turns;
+static char here, there; /* two addresses */
+
+static void note_wake(pkd_waiter_t* waiter) {
+  struct cont* cont = (struct cont*)waiter;
+
+  cont->woken++;
+  cont->turn = turns++;
+  cont->token = waiter->token;
+}
+
+static int start(void** state) {
+  memset(conts, 0, sizeof conts);
+  turns = 0;
+  for (unsigned i = 0; i < MANY; i++)
+    conts[i].waiter.wake = note_wake;
+  return with_a_deadline(state);
+}
+
+static int finish_empty(void** state) {
+  (void)state;
+  return pkd_lot_for_each(NULL, NULL, NULL) == 0 ? 0 : -1;
+}
+
+static void queue(const void* key, unsigned first, unsigned count) {
+  for (unsigned i = first; i < first + count; i++)
+    assert_int_equal(pkd_lot_enqueue(key, &conts[i].waiter, NULL, NULL), 0);
+}
+
+/* --- who waits at an address, as a string of numbers ----------------------- */
+
+struct roll {
+  const void* key;
+  char text[64];
+};
+
+static void add_to_roll(void* arg, const void* key, pkd_waiter_t* waiter) {
+  struct roll* roll = arg;
+  size_t len = strlen(roll->text);
+
+  if (key == roll->key && len < sizeof roll->text - 5)
+    snprintf(roll->text + len, sizeof roll->text - len, "%d ",
+             (int)((struct cont*)waiter - conts));
+}
+
+#define assert_waiting(address, names)                                         \
+  do {                                                                         \
+    struct roll roll_ = {(address), ""};                                       \
+    pkd_lot_for_each((address), add_to_roll, &roll_);                          \
+    assert_string_equal(roll_.text, names);                                    \
+  } while (0)
+
+/* --- callbacks that take notes --------------------------------------------- */
+
+struct note {
+  unsigned calls;
+  const void* key;
+  int was_last;
+  pkd_unpark_result_t result;
+  uint64_t token;              /* finish returns it */
+  const char* ops;             /* decide answers these in turn */
+  pkd_requeue_op_t requeue_op; /* choose answers this */
+  pkd_waiter_t* shown[16];
+  unsigned shown_count;
+};
+
+static uint64_t note_finish(void* arg, const pkd_unpark_result_t* result) {
+  struct note* note = arg;
+
+  note->calls++;
+  note->result = *result;
+  return note->token;
+}
+
+static void note_removed(void* arg, const void* key, int was_last) {
+  struct note* note = arg;
+
+  note->calls++;
+  note->key = key;
+  note->was_last = was_last;
+}
+
+static pkd_unpark_op_t note_decide(void* arg, pkd_waiter_t* waiter) {
+  struct note* note = arg;
+
+  note->shown[note->shown_count] = waiter;
+  switch (note->ops[note->shown_count++]) {
+  case 'w':
+    return PKD_UNPARK_WAKE;
+  case 't':
+    return PKD_UNPARK_TAKE;
+  case 's':
+    return PKD_UNPARK_SKIP;
+  default:
+    return PKD_UNPARK_STOP;
+  }
+}
+
+static pkd_requeue_op_t note_choose(void* arg, pkd_waiter_t* oldest) {
+  struct note* note = arg;
+
+  note->shown[note->shown_count++] = oldest;
+  return note->requeue_op;
+}
+
+static int say(void* answer) {
+  return *(int*)answer;
+}
+
+/* --- enqueue and remove ---------------------------------------------------- */
+
+static void a_continuation_is_woken_once_with_the_token(void** state) {
+  struct note note = {.token = 77};
+
+  (void)state;
+  conts[0].waiter.token = 5;
+  queue(&here, 0, 1);
+  assert_int_equal(waiting_at(&here), 1);
+  assert_int_equal(conts[0].woken, 0);
+  assert_int_equal(pkd_lot_unpark_one(&here, note_finish, &note).unparked, 1);
+  assert_int_equal(conts[0].woken, 1);
+  assert_true(conts[0].token == 77);
+  assert_int_equal(waiting_at(&here), 0);
+}
+
+static void validate_decides_whether_it_is_queued(void** state) {
+  int yes = 1, no = 0;
+
+  (void)state;
+  assert_int_equal(pkd_lot_enqueue(&here, &conts[0].waiter, say, &no), -EAGAIN);
+  assert_int_equal(pkd_lot_enqueue_front(&here, &conts[0].waiter, say, &no),
+                   -EAGAIN);
+  assert_int_equal(waiting_at(&here), 0);
+  assert_int_equal(pkd_lot_enqueue(&here, &conts[0].waiter, say, &yes), 0);
+  assert_int_equal(waiting_at(&here), 1);
+  assert_int_equal(pkd_lot_unpark_all(&here, 0), 1);
+  assert_int_equal(conts[0].woken, 1);
+}
+
+static void who_is_enqueued_in_front_is_served_first(void** state) {
+  (void)state;
+  assert_int_equal(pkd_lot_enqueue_front(&here, &conts[9].waiter, NULL, NULL),
+                   0);
+  queue(&here, 0, 2);
+  assert_int_equal(pkd_lot_enqueue_front(&here, &conts[8].waiter, NULL, NULL),
+                   0);
+  assert_waiting(&here, "8 9 0 1 ");
+  pkd_lot_unpark_one(&here, NULL, NULL);
+  assert_int_equal(conts[8].woken, 1);
+  assert_waiting(&here, "9 0 1 ");
+  pkd_lot_unpark_all(&here, 0);
+}
+
+static void remove_at_any_place_keeps_the_order(void** state) {
+  static const char* const left[] = {"1 2 3 ", "0 2 3 ", "0 1 3 ", "0 1 2 "};
+
+  (void)state;
+  for (unsigned at = 0; at < 4; at++) {
+    struct note note = {0};
+
+    queue(&here, 0, 4);
+    queue(&there, 4, 1);
+    assert_int_equal(pkd_lot_remove(&conts[at].waiter, note_removed, &note), 0);
+    assert_int_equal(note.calls, 1);
+    assert_ptr_equal(note.key, &here);
+    assert_false(note.was_last);
+    assert_waiting(&here, left[at]);
+    assert_waiting(&there, "4 ");
+    assert_int_equal(pkd_lot_unpark_all(&here, 0), 3);
+    assert_int_equal(conts[at].woken, at); /* for the earlier rounds */
+    assert_int_equal(pkd_lot_remove(&conts[4].waiter, NULL, NULL), 0);
+  }
+  assert_int_equal(conts[4].woken, 0);
+}
+
+static void remove_of_the_only_one_says_it_was_the_last(void** state) {
+  struct note note = {0};
+
+  (void)state;
+  queue(&here, 0, 1);
+  assert_int_equal(pkd_lot_remove(&conts[0].waiter, note_removed, &note), 0);
+  assert_int_equal(note.calls, 1);
+  assert_true(note.was_last);
+  assert_int_equal(waiting_at(&here), 0);
+  assert_int_equal(conts[0].woken, 0);
+}
+
+static void remove_of_one_that_is_not_queued_is_enoent(void** state) {
+  struct note note = {0};
+  pkd_waiter_t* never = &conts[1].waiter;
+
+  (void)state;
+  assert_int_equal(pkd_lot_remove(never, note_removed, &note), -ENOENT);
+  queue(&here, 0, 1);
+  pkd_lot_unpark_one(&here, NULL, NULL);
+  assert_int_equal(pkd_lot_remove(&conts[0].waiter, note_removed, &note),
+                   -ENOENT);
+  queue(&here, 0, 1);
+  assert_int_equal(pkd_lot_remove(&conts[0].waiter, NULL, NULL), 0);
+  assert_int_equal(pkd_lot_remove(&conts[0].waiter, note_removed, &note),
+                   -ENOENT);
+  assert_int_equal(note.calls, 0);
+}
+
+/* --- unpark_one and unpark_all --------------------------------------------- */
+
+static void finish_is_called_once_also_when_nobody_waits(void** state) {
+  struct note note = {0};
+  pkd_unpark_result_t result;
+
+  (void)state;
+  queue(&there, 0, 1);
+  result = pkd_lot_unpark_one(&here, note_finish, &note);
+  assert_int_equal(note.calls, 1);
+  assert_int_equal(result.unparked, 0);
+  assert_int_equal(result.have_more, 0);
+  assert_int_equal(result.be_fair, 0);
+  assert_memory_equal(&result, &note.result, sizeof result);
+  assert_int_equal(pkd_lot_unpark_all(&there, 0), 1);
+}
+
+static void unpark_one_takes_the_oldest_and_says_if_more_wait(void** state) {
+  (void)state;
+  queue(&here, 0, 3);
+  for (unsigned i = 0; i < 3; i++) {
+    struct note note = {.token = 100 + i};
+    pkd_unpark_result_t result = pkd_lot_unpark_one(&here, note_finish, &note);
+
+    assert_int_equal(result.unparked, 1);
+    assert_int_equal(result.requeued, 0);
+    assert_int_equal(result.have_more, i < 2);
+    assert_int_equal(conts[i].turn, i);
+    assert_true(conts[i].token == 100 + i);
+  }
+}
+
+static void without_finish_the_token_is_zero(void** state) {
+  (void)state;
+  conts[0].waiter.token = 9;
+  conts[0].token = 9;
+  queue(&here, 0, 1);
+  pkd_lot_unpark_one(&here, NULL, NULL);
+  assert_true(conts[0].token == 0);
+}
+
+static void unpark_all_wakes_more_than_a_batch_in_order(void** state) {
+  (void)state;
+  queue(&here, 0, MANY);
+  assert_int_equal(pkd_lot_unpark_all(&here, 6), MANY);
+  for (unsigned i = 0; i < MANY; i++) {
+    assert_int_equal(conts[i].woken, 1);
+    assert_int_equal(conts[i].turn, i);
+    assert_true(conts[i].token == 6);
+  }
+  assert_int_equal(pkd_lot_unpark_all(&here, 0), 0);
+}
+
+/* A wake under the bucket's lock would wait for itself here. */
+static void wake_and_queue_again(pkd_waiter_t* waiter) {
+  note_wake(waiter);
+  pkd_lot_enqueue(&here, waiter, NULL, NULL);
+}
+
+static void unpark_all_ends_although_the_woken_queue_again(void** state) {
+  (void)state;
+  for (unsigned i = 0; i < MANY; i++)
+    conts[i].waiter.wake = wake_and_queue_again;
+  queue(&here, 0, MANY);
+  assert_int_equal(pkd_lot_unpark_all(&here, 0), MANY);
+  for (unsigned i = 0; i < MANY; i++) {
+    assert_int_equal(conts[i].woken, 1);
+    assert_int_equal(pkd_lot_remove(&conts[i].waiter, NULL, NULL), 0);
+  }
+}
+
+static size_t seen_in_wake;
+
+static void wake_and_call_the_lot(pkd_waiter_t* waiter) {
+  note_wake(waiter);
+  seen_in_wake += waiting_at(&here);
+  seen_in_wake += pkd_lot_unpark_one(&here, NULL, NULL).unparked;
+}
+
+static void wake_runs_without_the_bucket_lock(void** state) {
+  struct note note = {.ops = "w."};
+
+  (void)state;
+  seen_in_wake = 0;
+  conts[0].waiter.wake = wake_and_call_the_lot;
+  queue(&here, 0, 2);
+  pkd_lot_unpark_one(&here, NULL, NULL);
+  assert_int_equal(seen_in_wake, 2);
+  queue(&here, 0, 2);
+  pkd_lot_unpark_filter(&here, note_decide, NULL, &note);
+  assert_int_equal(seen_in_wake, 4);
+  queue(&here, 0, 2);
+  note.requeue_op = PKD_REQUEUE_WAKE_ONE;
+  pkd_lot_unpark_requeue(&here, &there, note_choose, NULL, 0, &note);
+  assert_int_equal(seen_in_wake, 6);
+  assert_int_equal(conts[1].woken, 3);
+}
+
+/* A waiter's memory may go as soon as it is woken: nothing may be read after. */
+static void wake_and_scribble(pkd_waiter_t* waiter) {
+  note_wake(waiter);
+  memset(waiter, 0xa5, sizeof *waiter);
+}
+
+static void a_woken_waiter_is_not_touched_again(void** state) {
+  struct note note = {.ops = "www."};
+
+  (void)state;
+  for (unsigned i = 0; i < 3; i++)
+    conts[i].waiter.wake = wake_and_scribble;
+  queue(&here, 0, 3);
+  assert_int_equal(pkd_lot_unpark_all(&here, 0), 3);
+  start(NULL);
+  for (unsigned i = 0; i < 3; i++)
+    conts[i].waiter.wake = wake_and_scribble;
+  queue(&here, 0, 3);
+  pkd_lot_unpark_filter(&here, note_decide, NULL, &note);
+  for (unsigned i = 0; i < 3; i++) {
+    const unsigned char* bytes = (const unsigned char*)&conts[i].waiter;
+
+    assert_int_equal(conts[i].woken, 1);
+    for (size_t at = 0; at < sizeof(pkd_waiter_t); at++)
+      assert_int_equal(bytes[at], 0xa5);
+  }
+}
+
+/* --- unpark_filter --------------------------------------------------------- */
+
+static void filter_does_to_each_what_decide_says(void** state) {
+  struct note note = {.ops = "swtsw.", .token = 3};
+  pkd_unpark_result_t result;
+
+  (void)state;
+  queue(&here, 0, 8);
+  result = pkd_lot_unpark_filter(&here, note_decide, note_finish, &note);
+  assert_int_equal(note.shown_count, 6);
+  for (unsigned i = 0; i < 6; i++)
+    assert_ptr_equal(note.shown[i], &conts[i].waiter);
+  assert_int_equal(note.calls, 1);
+  assert_int_equal(result.unparked, 3); /* one of them taken */
+  assert_int_equal(result.have_more, 1);
+  assert_waiting(&here, "0 3 5 6 7 ");
+  assert_int_equal(conts[1].turn, 0);
+  assert_int_equal(conts[4].turn, 1);
+  assert_int_equal(turns, 2);
+  assert_true(conts[1].token == 3);
+  assert_int_equal(conts[2].woken, 0); /* taken: the caller's */
+  assert_int_equal(pkd_lot_remove(&conts[2].waiter, NULL, NULL), -ENOENT);
+  assert_int_equal(pkd_lot_unpark_all(&here, 0), 5);
+}
+
+static void filter_of_nobody_only_finishes(void** state) {
+  struct note note = {.ops = "w"};
+
+  (void)state;
+  pkd_lot_unpark_filter(&here, note_decide, note_finish, &note);
+  assert_int_equal(note.shown_count, 0);
+  assert_int_equal(note.calls, 1);
+  assert_int_equal(note.result.have_more, 0);
+}
+
+static void filter_that_stops_at_once_changes_nothing(void** state) {
+  struct note note = {.ops = "."};
+  pkd_unpark_result_t result;
+
+  (void)state;
+  queue(&here, 0, 2);
+  result = pkd_lot_unpark_filter(&here, note_decide, note_finish, &note);
+  assert_int_equal(note.shown_count, 1);
+  assert_int_equal(result.unparked, 0);
+  assert_int_equal(result.have_more, 1);
+  assert_waiting(&here, "0 1 ");
+  pkd_lot_unpark_all(&here, 0);
+}
+
+static void filter_that_skips_all_shows_each_once(void** state) {
+  struct note note = {.ops = "sss!"};
+
+  (void)state;
+  queue(&here, 0, 3);
+  pkd_lot_unpark_filter(&here, note_decide, note_finish, &note);
+  assert_int_equal(note.shown_count, 3);
+  assert_int_equal(note.result.have_more, 1);
+  assert_waiting(&here, "0 1 2 ");
+  pkd_lot_unpark_all(&here, 0);
+}
+
+static void filter_that_leaves_nobody_has_no_more(void** state) {
+  static const char* const all[] = {"www!", "ttt!", "wtw!"};
+
+  (void)state;
+  for (unsigned i = 0; i < 3; i++) {
+    struct note note = {.ops = all[i]};
+
+    queue(&here, 0, 3);
+    queue(&there, 3, 1); /* a stranger is not counted */
+    pkd_lot_unpark_filter(&here, note_decide, note_finish, &note);
+    assert_int_equal(note.result.unparked, 3);
+    assert_int_equal(note.result.have_more, 0);
+    assert_int_equal(waiting_at(&here), 0);
+    assert_int_equal(pkd_lot_unpark_all(&there, 0), 1);
+  }
+}
+
+/* In finish() the taken are out of the queue and their memory is the caller's:
+ * it may even queue one elsewhere later, here it reuses the links. */
+static uint64_t use_the_taken(void* arg, const pkd_unpark_result_t* result) {
+  struct note* note = arg;
+
+  note->result = *result;
+  for (unsigned i = 0; i < note->shown_count; i++)
+    memset(note->shown[i], 0x5a, sizeof *note->shown[i]);
+  return 0;
+}
+
+static void in_finish_the_taken_are_the_callers(void** state) {
+  struct note note = {.ops = "ttt!"};
+
+  (void)state;
+  queue(&here, 0, 3);
+  pkd_lot_unpark_filter(&here, note_decide, use_the_taken, &note);
+  assert_int_equal(note.result.unparked, 3);
+  assert_int_equal(waiting_at(&here), 0);
+}
+
+/* --- unpark_requeue -------------------------------------------------------- */
+
+/* Waiters 0 1 2 at `from`, 8 9 at `to`; what the operation leaves. */
+struct requeue_row {
+  pkd_requeue_op_t op;
+  size_t unparked, requeued;
+  const char* from;
+  const char* to;
+};
+
+static const struct requeue_row requeue_rows[] = {
+    {PKD_REQUEUE_ABORT, 0, 0, "0 1 2 ", "8 9 "},
+    {PKD_REQUEUE_WAKE_ONE, 1, 0, "1 2 ", "8 9 "},
+    {PKD_REQUEUE_MOVE_ONE, 0, 1, "1 2 ", "8 9 0 "},
+    {PKD_REQUEUE_WAKE_MOVE_ALL, 1, 2, "", "8 9 1 2 "},
+    {PKD_REQUEUE_MOVE_ALL, 0, 3, "", "8 9 0 1 2 "},
+};
+
+static void check_requeue(const struct requeue_row* row, bool one_bucket,
+                          bool to_empty, bool swapped) {
+  struct note note = {.requeue_op = row->op, .token = 4};
+  const void *from, *to;
+  pkd_unpark_result_t result;
+
+  if (swapped)
+    two_addresses(one_bucket, &to, &from);
+  else
+    two_addresses(one_bucket, &from, &to);
+  start(NULL);
+  queue(from, 0, 3);
+  if (!to_empty)
+    queue(to, 8, 2);
+  result = pkd_lot_unpark_requeue(from, to, note_choose, note_finish, 7, &note);
+  assert_int_equal(note.shown_count, 1);
+  assert_ptr_equal(note.shown[0], &conts[0].waiter);
+  assert_int_equal(note.calls, 1);
+  assert_memory_equal(&result, &note.result, sizeof result);
+  assert_int_equal(result.unparked, row->unparked);
+  assert_int_equal(result.requeued, row->requeued);
+  assert_int_equal(result.have_more, row->from[0] != '\0');
+  assert_waiting(from, row->from);
+  assert_waiting(to, row->to + (to_empty ? 4 : 0));
+  assert_int_equal(conts[0].woken, row->unparked);
+  assert_int_equal(turns, row->unparked);
+  if (row->unparked != 0)
+    assert_true(conts[0].token == 4);
+  for (unsigned i = 0; i < 10; i++) {
+    bool moved = i < 3 &&
+                 pkd_lot_remove(&conts[i].waiter, note_removed, &note) == 0 &&
+                 note.key == to;
+
+    assert_int_equal(conts[i].waiter.state, moved ? 7 : 0);
+  }
+  pkd_lot_unpark_all(to, 0);
+}
+
+static void requeue_does_each_operation_in_order(void** state) {
+  (void)state;
+  for (unsigned i = 0; i < sizeof requeue_rows / sizeof requeue_rows[0]; i++) {
+    for (unsigned how = 0; how < 8; how++)
+      check_requeue(&requeue_rows[i], how & 1, (how & 2) != 0, (how & 4) != 0);
+  }
+}
+
+static void requeue_from_nobody_only_finishes(void** state) {
+  struct note note = {.requeue_op = PKD_REQUEUE_MOVE_ALL};
+
+  (void)state;
+  queue(&there, 0, 1);
+  pkd_lot_unpark_requeue(&here, &there, note_choose, note_finish, 0, &note);
+  assert_int_equal(note.shown_count, 0);
+  assert_int_equal(note.calls, 1);
+  assert_int_equal(note.result.have_more, 0);
+  assert_waiting(&there, "0 ");
+  pkd_lot_unpark_all(&there, 0);
+}
+
+static void requeue_to_the_same_address_keeps_everybody(void** state) {
+  struct note note = {.requeue_op = PKD_REQUEUE_MOVE_ALL};
+
+  (void)state;
+  queue(&here, 0, 3);
+  pkd_lot_unpark_requeue(&here, &here, note_choose, note_finish, 0, &note);
+  assert_waiting(&here, "0 1 2 ");
+  note.requeue_op = PKD_REQUEUE_MOVE_ONE;
+  pkd_lot_unpark_requeue(&here, &here, note_choose, note_finish, 0, &note);
+  assert_waiting(&here, "1 2 0 ");
+  assert_int_equal(note.result.have_more, 1);
+  pkd_lot_unpark_all(&here, 0);
+}
+
+static void remove_after_a_requeue_names_the_new_address(void** state) {
+  struct note note = {.requeue_op = PKD_REQUEUE_MOVE_ALL};
+
+  (void)state;
+  queue(&here, 0, 1);
+  conts[0].waiter.state = 9;
+  pkd_lot_unpark_requeue(&here, &there, note_choose, NULL, 0, &note);
+  assert_int_equal(conts[0].waiter.state, 9); /* 0 gives no state */
+  assert_int_equal(pkd_lot_remove(&conts[0].waiter, note_removed, &note), 0);
+  assert_ptr_equal(note.key, &there);
+  assert_true(note.was_last);
+}
+
+/* --- fairness -------------------------------------------------------------- */
+
+static int fair_after(uint32_t due) {
+  struct note note = {.ops = "w!", .requeue_op = PKD_REQUEUE_WAKE_ONE};
+  int fair;
+
+  conts[0].waiter.due = due;
+  queue(&here, 0, 1);
+  fair = pkd_lot_unpark_one(&here, NULL, NULL).be_fair;
+  queue(&here, 0, 1);
+  assert_int_equal(
+      pkd_lot_unpark_filter(&here, note_decide, NULL, &note).be_fair, fair);
+  queue(&here, 0, 1);
+  assert_int_equal(
+      pkd_lot_unpark_requeue(&here, &there, note_choose, NULL, 0, &note)
+          .be_fair,
+      fair);
+  return fair;
+}
+
+static void an_unpark_is_fair_to_who_is_past_its_due(void** state) {
+  (void)state;
+  assert_true(fair_after(pkd_lot_due(pkd_now())));
+  assert_true(fair_after(pkd_lot_due(pkd_now() - 10 * MS)));
+  assert_false(fair_after(pkd_lot_due(pkd_after(600 * SECOND))));
+  assert_false(fair_after(0)); /* never */
+}
+
+static void the_first_dequeued_decides_not_the_first_shown(void** state) {
+  struct note note = {.ops = "sw."};
+  struct note again = {.ops = "sw."};
+
+  (void)state;
+  conts[0].waiter.due = pkd_lot_due(pkd_now());
+  queue(&here, 0, 3);
+  assert_false(pkd_lot_unpark_filter(&here, note_decide, NULL, &note).be_fair);
+  pkd_lot_unpark_all(&here, 0);
+  conts[0].waiter.due = 0;
+  conts[1].waiter.due = pkd_lot_due(pkd_now());
+  queue(&here, 0, 3);
+  assert_true(pkd_lot_unpark_filter(&here, note_decide, NULL, &again).be_fair);
+  pkd_lot_unpark_all(&here, 0);
+}
+
+/* --- looking, and strangers ------------------------------------------------ */
+
+static void for_each_shows_everybody_or_one_address(void** state) {
+  struct roll roll = {&there, ""};
+
+  (void)state;
+  queue(&here, 0, 2);
+  queue(&there, 2, 3);
+  assert_int_equal(pkd_lot_for_each(NULL, add_to_roll, &roll), 5);
+  assert_string_equal(roll.text, "2 3 4 ");
+  assert_int_equal(pkd_lot_for_each(&here, NULL, NULL), 2);
+  assert_int_equal(pkd_lot_for_each(&roll, NULL, NULL), 0);
+  pkd_lot_unpark_all(&here, 0);
+  pkd_lot_unpark_all(&there, 0);
+}
+
+static void a_hundred_thousand_strangers_are_no_hindrance(void** state) {
+  enum { STRANGERS = 100000 };
+  pkd_waiter_t* strangers = calloc(STRANGERS, sizeof *strangers);
+
+  (void)state;
+  assert_non_null(strangers);
+  for (unsigned i = 0; i < STRANGERS; i++) /* each at its own address */
+    assert_int_equal(pkd_lot_enqueue(&strangers[i], &strangers[i], NULL, NULL),
+                     0);
+  for (unsigned i = 0; i < 1000; i++) {
+    queue(&here, 0, 2);
+    assert_int_equal(pkd_lot_unpark_one(&here, NULL, NULL).have_more, 1);
+    assert_int_equal(pkd_lot_remove(&conts[1].waiter, NULL, NULL), 0);
+  }
+  assert_int_equal(pkd_lot_for_each(NULL, NULL, NULL), STRANGERS);
+  for (unsigned i = 0; i < STRANGERS; i++)
+    assert_int_equal(
+        pkd_lot_remove(&strangers[i * 7919u % STRANGERS], NULL, NULL), 0);
+  free(strangers);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, finish_empty)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(a_continuation_is_woken_once_with_the_token),
+      TEST(validate_decides_whether_it_is_queued),
+      TEST(who_is_enqueued_in_front_is_served_first),
+      TEST(remove_at_any_place_keeps_the_order),
+      TEST(remove_of_the_only_one_says_it_was_the_last),
+      TEST(remove_of_one_that_is_not_queued_is_enoent),
+      TEST(finish_is_called_once_also_when_nobody_waits),
+      TEST(unpark_one_takes_the_oldest_and_says_if_more_wait),
+      TEST(without_finish_the_token_is_zero),
+      TEST(unpark_all_wakes_more_than_a_batch_in_order),
+      TEST(unpark_all_ends_although_the_woken_queue_again),
+      TEST(wake_runs_without_the_bucket_lock),
+      TEST(a_woken_waiter_is_not_touched_again),
+      TEST(filter_does_to_each_what_decide_says),
+      TEST(filter_of_nobody_only_finishes),
+      TEST(filter_that_stops_at_once_changes_nothing),
+      TEST(filter_that_skips_all_shows_each_once),
+      TEST(filter_that_leaves_nobody_has_no_more),
+      TEST(in_finish_the_taken_are_the_callers),
+      TEST(requeue_does_each_operation_in_order),
+      TEST(requeue_from_nobody_only_finishes),
+      TEST(requeue_to_the_same_address_keeps_everybody),
+      TEST(remove_after_a_requeue_names_the_new_address),
+      TEST(an_unpark_is_fair_to_who_is_past_its_due),
+      TEST(the_first_dequeued_decides_not_the_first_shown),
+      TEST(for_each_shows_everybody_or_one_address),
+      TEST(a_hundred_thousand_strangers_are_no_hindrance),
+  };
+  return cmocka_run_group_tests_name("lot", tests, NULL, NULL);
+}
