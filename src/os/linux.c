@@ -10,7 +10,6 @@
 #include "os/os.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
@@ -19,6 +18,10 @@
 #include <unistd.h>
 
 #define NS 1000000000u
+
+/* From the kernel's linux/futex.h, which not every libc's compiler finds. */
+enum { FUTEX_WAKE = 1, FUTEX_WAIT_BITSET = 9, FUTEX_PRIVATE_FLAG = 128 };
+#define FUTEX_BITSET_MATCH_ANY UINT32_MAX
 
 /* A 32-bit system may have two futex calls; ours is the one whose timespec has
  * the same time_t as libc's. */
