@@ -48,6 +48,12 @@ typedef struct pkd_req pkd_req_t;
  * @param status  0 or positive: you own it   negative: you do not */
 typedef void (*pkd_req_cb)(pkd_req_t* req, int status);
 
+/* A place in a list of the library's. */
+struct pkd__link {
+  struct pkd__link* next;
+  struct pkd__link* prev;
+};
+
 struct pkd_req {
   /** Yours; the library never touches it. */
   void* data;
@@ -59,8 +65,8 @@ struct pkd_req {
   pkd_req_cb cb;
   /* NULL: no loop, a thread asked */
   struct pkd__home* home;
-  /* the loop's timers; or what a thread sleeps on */
-  void* link[2];
+  /* in the loop's timers; or .next: what a thread sleeps on */
+  struct pkd__link link;
   /* what some kinds of objects need besides */
   uint64_t extra[3];
 };
@@ -95,7 +101,8 @@ PKD_API int pkd_req_set_timeout(pkd_req_t* req, uint64_t ms);
  *                    (its timeout) came first and is on its way
  *         UV_EINVAL  it does not wait, or `req` is NULL
  * Blocks:    no
- * Threads:   any, while the request lives; for blocking waits as well
+ * Threads:   any, for blocking waits as well, while the request lives; not while
+ *            another thread starts the same request anew
  * Cost:      does not depend on the length of the queue */
 PKD_API int pkd_req_cancel(pkd_req_t* req);
 

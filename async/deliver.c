@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * deliver.c - from the grant to the callback; home.h draws the way.
+ *
+ * No ring is lost. Whoever pushes onto an empty inbox rings once; whoever finds
+ * it non-empty relies on the ring of the one before. Let P push, with the CAS
+ * (H1), and read that the inbox was empty: the value was written by a take (H2).
+ * libuv clears the bell's pending flag before it calls on_bell, which takes. If
+ * the take that P read came after that clearing, P sees it, for (H1) acquires
+ * what (H2) released, and uv_async_send really sends. If it came before, on_bell
+ * is still to come, and its take is later than P's push in the order of the
+ * inbox: it finds P's request. uv_async_send itself orders nothing when it
+ * finds the flag set. */
+#include "home.h"
+#include "request.h"
+
+#include "panic.h"
+
+#include <stdlib.h>
+
+#define BUSY UINT64_C(1)
+#define TURN_CALLBACKS 64
+#define TURN_NS UINT64_C(1000000)
+#define TURN_EXPIRIES 256
+
+enum place { ELSEWHERE, IN_TURN, AT_HOME };
+
+static enum place enter(struct pkd__home* home);
+static void leave(struct pkd__home* home, enum place place);
+static void append(struct pkd__home* home, pkd_req_t* req);
+static void deliver_one(struct pkd__home* home);
+static uint64_t now_of(const struct pkd__home* home);
+static uint64_t deadline_of(const struct pkd__wheel* wheel,
+                            const struct pkd__link* link);
+static void on_timer(uv_timer_t* timer);
+static void on_idle(uv_idle_t* idle);
+
+/* --- the way in ------------------------------------------------------------ */
+
+void pkd__home_post(struct pkd__home* home, pkd_req_t* req,
+                    struct pkd__bells* bells) {
+  enum place place = enter(home);
+  pkd_req_t* head;
+
+  if (place != ELSEWHERE) {
+    pkd__home_collect(home);
+    append(home, req);
+    uv_idle_start(&home->idle, on_idle);
+    leave(home, place);
+    return;
+  }
+  head = pkd__load_relaxed(&home->inbox); /* relaxed: the CAS checks it */
+  do {
+    req->waiter.next = head == NULL ? NULL : &head->waiter;
+    /* (H1) acq_rel, pairs with (H2), see the head of this file. */
+  } while (!pkd__cas_acq_rel(&home->inbox, &head, req));
+  if (head == NULL)
+    bells->home[bells->count++] = home;
+}
+
+void pkd__bells_ring(const struct pkd__bells* bells) {
+  for (unsigned i = 0; i < bells->count; i++) {
+    struct pkd__home* home = bells->home[i];
+
+    pkd__home_check(home, "release");
+    uv_async_send(&home->bell);
+    /* (H3) release, pairs with (H4): the bell is not touched any more, and after
+     * this neither is home. */
+    pkd__add_release(&home->rung, 1);
+  }
+}
+
+void pkd__home_accept(struct pkd__home* home, pkd_req_t* req, bool granted) {
+  uint32_t deadline = (uint32_t)(req->waiter.token >> 32);
+
+  if (home->pending++ == 0)
+    uv_ref((uv_handle_t*)&home->check);
+  if (granted) {
+    pkd__home_collect(home);
+    append(home, req);
+    uv_idle_start(&home->idle, on_idle);
+  }
+  if (granted || deadline == 0) {
+    pkd__list_append(&home->plain, &req->link);
+    return;
+  }
+  if (pkd__wheel_next(&home->wheel) == PKD__WHEEL_NEVER)
+    pkd__wheel_init(&home->wheel,
+                    now_of(home)); /* it slept, perhaps for weeks */
+  pkd__wheel_insert(&home->wheel, &req->link,
+                    deadline_of(&home->wheel, &req->link));
+  pkd__home_arm(home);
+}
+
+void pkd__home_check(const struct pkd__home* home, const char* call) {
+  if (uv_is_closing((const uv_handle_t*)&home->bell))
+    pkd__panic(call, home->uv,
+               "(uv_loop_t): its handles of Parkade were closed without "
+               "pkd_loop_detach; detach a loop before a uv_walk that closes");
+}
+
+/* --- the way out ----------------------------------------------------------- */
+
+void pkd__home_collect(struct pkd__home* home) {
+  /* relaxed: who must not miss a request saw it posted, or comes again with
+   * the bell, which looks for sure */
+  if (pkd__load_relaxed(&home->inbox) != NULL)
+    pkd__home_collect_surely(home);
+}
+
+void pkd__home_collect_surely(struct pkd__home* home) {
+  /* (H2) acq_rel, pairs with (H1). An exchange even if it looks empty: only that
+   * takes part in the order of the inbox. */
+  pkd_req_t* youngest = pkd__exchange_acq_rel(&home->inbox, NULL);
+  pkd_waiter_t* taken = youngest == NULL ? NULL : &youngest->waiter;
+  pkd_waiter_t* oldest = NULL;
+
+  if (taken != NULL)
+    home->taken++;
+  while (taken != NULL) {
+    pkd_waiter_t* next = taken->next;
+
+    taken->next = oldest;
+    oldest = taken;
+    taken = next;
+  }
+  while (oldest != NULL) {
+    pkd_waiter_t* next = oldest->next;
+
+    append(home, pkd__req_of(oldest));
+    oldest = next;
+  }
+}
+
+void pkd__home_deliver_turn(struct pkd__home* home) {
+  uint64_t start = uv_hrtime();
+  size_t budget;
+
+  pkd__home_collect(home);
+  /* A snapshot: what is granted meanwhile has its turn when others had theirs. */
+  budget =
+      home->ready_count < TURN_CALLBACKS ? home->ready_count : TURN_CALLBACKS;
+  while (budget-- != 0) {
+    deliver_one(home);
+    if (uv_hrtime() - start >= TURN_NS)
+      break;
+  }
+  if (home->ready == NULL && !home->detaching)
+    uv_idle_stop(&home->idle);
+}
+
+void pkd__home_deliver_all(struct pkd__home* home) {
+  while (home->ready != NULL)
+    deliver_one(home);
+}
+
+static void deliver_one(struct pkd__home* home) {
+  pkd_req_t* req = home->ready;
+  pkd_waiter_t* next = req->waiter.next;
+  /* (S2) acquire, pairs with (S1): what the last owner did is visible */
+  uint32_t state = pkd__load_acquire(&req->waiter.state);
+  uint32_t owned = pkd__state(PKD__OWNED, pkd__kind_of(state));
+  int status = 0;
+
+  home->ready = next == NULL ? NULL : pkd__req_of(next);
+  home->ready_count--;
+  pkd__wheel_remove(&home->wheel, &req->link);
+  if (--home->pending == 0)
+    uv_unref((uv_handle_t*)&home->check);
+
+  /* (S3) acq_rel, pairs with (S4): either this delivers or a cancel revokes */
+  if (pkd__step_of(state) == PKD__GRANTED &&
+      pkd__cas_acq_rel(&req->waiter.state, &state, owned)) {
+    req->waiter.token = pkd__want(req);
+    home->here++;
+  } else {
+    status = pkd__req_status(pkd__step_of(state));
+    req->waiter.token = 0;
+    /* relaxed: the request is its owner's again */
+    pkd__store_relaxed(&req->waiter.state, PKD__IDLE);
+  }
+  req->cb(req, status); /* it may be gone after this */
+}
+
+static void append(struct pkd__home* home, pkd_req_t* req) {
+  req->waiter.next = NULL;
+  if (home->ready == NULL)
+    home->ready = req;
+  else
+    home->ready_last->waiter.next = &req->waiter;
+  home->ready_last = req;
+  home->ready_count++;
+}
+
+/* --- whose thread is it? --------------------------------------------------- */
+
+/* Is the calling thread the loop's, and no other can be for now? */
+static enum place enter(struct pkd__home* home) {
+  uint64_t self = pkd__self();
+  uint64_t mine = self << 1;
+
+  /* relaxed, both: a thread sees its own name only if it wrote it last itself */
+  if (pkd__load_relaxed(&home->turn) == self)
+    return IN_TURN;
+  if (pkd__load_relaxed(&home->owner) != mine)
+    return ELSEWHERE;
+  /* (O1) acquire, pairs with (O3); the loop cannot move until (O2) */
+  return pkd__cas_acquire(&home->owner, &mine, mine | BUSY) ? AT_HOME
+                                                            : ELSEWHERE;
+}
+
+static void leave(struct pkd__home* home, enum place place) {
+  if (place == AT_HOME)
+    /* (O2) release, pairs with (O3) */
+    pkd__store_release(&home->owner, pkd__self() << 1);
+}
+
+void pkd__home_adopt(struct pkd__home* home) {
+  uint64_t mine = pkd__self() << 1;
+  /* relaxed: the CAS checks it */
+  uint64_t owner = pkd__load_relaxed(&home->owner);
+
+  if (owner == mine)
+    return;
+  do {
+    owner &= ~BUSY; /* wait for who is just inside; it is a few instructions */
+    /* (O3) acq_rel, pairs with (O1) and (O2): what the former thread did to the
+     * ready list is visible, and from here on it finds itself elsewhere. */
+  } while (!pkd__cas_acq_rel(&home->owner, &owner, mine));
+  pkd__registry_moved();
+}
+
+void pkd__home_returned(struct pkd__home* home) {
+  /* relaxed: as in enter() */
+  if (pkd__load_relaxed(&home->turn) == pkd__self()) {
+    home->here--;
+    return;
+  }
+  /* (A1) acq_rel, pairs with itself and (A2): who frees it comes after all */
+  if (pkd__sub_acq_rel(&home->away, 1) == 1)
+    free(home);
+}
+
+/* --- timeouts -------------------------------------------------------------- */
+
+static uint64_t now_of(const struct pkd__home* home) {
+  return uv_hrtime() / 1000000 - home->epoch;
+}
+
+uint32_t pkd__home_deadline(const struct pkd__home* home, uint64_t ms) {
+  /* One more, as the present is rounded down: never too early. 0 means none. */
+  uint32_t deadline = (uint32_t)(now_of(home) + ms + 1);
+
+  return deadline == 0 ? 1 : deadline;
+}
+
+/* The wheel counts in 64 bits, a request in 32: deadlines are at most a little
+ * more than 2^31 ahead of the wheel. */
+static uint64_t deadline_of(const struct pkd__wheel* wheel,
+                            const struct pkd__link* link) {
+  const pkd_waiter_t* waiter =
+      &((const pkd_req_t*)((const char*)link - offsetof(pkd_req_t, link)))
+           ->waiter;
+  uint32_t deadline = (uint32_t)(waiter->token >> 32);
+
+  return wheel->now + (uint32_t)(deadline - (uint32_t)wheel->now);
+}
+
+void pkd__home_expire(struct pkd__home* home) {
+  uint64_t now = now_of(home);
+
+  pkd__home_adopt(home);
+  for (int i = 0; i < TURN_EXPIRIES; i++) {
+    struct pkd__link* link = pkd__wheel_expire(&home->wheel, now, deadline_of);
+
+    if (link == NULL)
+      break;
+    pkd__list_append(&home->plain, link);
+    /* Granted or cancelled already: that counts, and is on its way. */
+    pkd__req_end(pkd__req_at(link), PKD__TIMEDOUT);
+  }
+  home->armed = PKD__WHEEL_NEVER;
+  pkd__home_arm(home);
+}
+
+void pkd__home_arm(struct pkd__home* home) {
+  uint64_t next = pkd__wheel_next(&home->wheel);
+  uint64_t now = uv_now(home->uv) - home->epoch; /* uv_timer_start counts so */
+
+  if (next >= home->armed || home->detaching)
+    return;
+  home->armed = next;
+  uv_timer_start(&home->timer, on_timer, next > now ? next - now : 0, 0);
+}
+
+static void on_timer(uv_timer_t* timer) {
+  pkd__home_expire(timer->data);
+}
+
+/* Nothing: that it is active keeps the loop from sleeping. */
+static void on_idle(uv_idle_t* idle) {
+  (void)idle;
+}

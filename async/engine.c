@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine.c - grants: one function, dispatch(), decides them all.
+ *
+ * A round of dispatch() runs under the lot's lock of the address. decide() looks
+ * at the heads and computes the word in a local copy; finish() writes it back,
+ * then hands the granted requests to their loops. In this order, because who is
+ * handed its request may run at once and free the object. Threads are woken, and
+ * loops rung, when the lot's lock is dropped.
+ *
+ * The first round of a leave() may touch the object: the caller owns part of it
+ * until the round has given that back. Any other round touches it only if
+ * decide() was shown a waiter, which keeps it in place. */
+#include "engine.h"
+
+#include "home.h"
+#include "panic.h"
+
+#define ROUND 32u /* grants under one hold of the lot's lock */
+
+struct round {
+  const void* key;
+  const struct pkd__face* face; /* set with `object`, or by the first waiter */
+  void* object;                 /* NULL: must not be touched without a waiter */
+  int64_t amount;               /* what the caller gives back */
+  bool owed;                    /* ... and that it has not been given yet */
+  bool close;                   /* nobody is granted, everybody is sent away */
+  bool seen;                    /* a waiter was there: `word` is valid */
+  bool full;                    /* stopped because of ROUND */
+  uint64_t word;
+  unsigned count;
+  pkd_req_t* taken[ROUND];
+  struct pkd__bells bells;
+};
+
+static void dispatch(struct round* round);
+static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter);
+static uint64_t finish(void* arg, const pkd_unpark_result_t* result);
+static void write_back(struct round* round, bool have_more);
+static void check(const void* key);
+
+const struct pkd__face* pkd__face_of(enum pkd__kind kind) {
+  static const struct pkd__face* const faces[PKD__KINDS] = {
+      [PKD__KIND_MUTEX] = &pkd__face_mutex,
+      [PKD__KIND_SEM] = &pkd__face_sem,
+  };
+
+  return faces[kind];
+}
+
+void pkd__leave(void* object, enum pkd__kind kind, int64_t amount) {
+  const struct pkd__face* face = pkd__face_of(kind);
+  uint64_t word = pkd__word(face, object);
+  struct round round;
+
+  while ((word & face->queued) == 0) {
+    if (pkd__word_cas(face, object, word, face->left(word, amount)))
+      return;
+    word = pkd__word(face, object);
+  }
+  round.key = round.object = object;
+  round.face = face;
+  round.amount = amount;
+  round.owed = true;
+  round.close = false;
+  dispatch(&round);
+}
+
+void pkd__dispatch(const void* key) {
+  struct round round;
+
+  round.key = key;
+  round.face = NULL;
+  round.object = NULL;
+  round.owed = round.close = false;
+  dispatch(&round);
+}
+
+void pkd__close(void* object, enum pkd__kind kind) {
+  struct round round;
+
+  round.key = round.object = object;
+  round.face = pkd__face_of(kind);
+  round.owed = false;
+  round.close = true;
+  dispatch(&round);
+}
+
+static void dispatch(struct round* round) {
+  do {
+    round->seen = round->full = false;
+    round->count = 0;
+    round->bells.count = 0;
+    pkd_lot_unpark_filter(round->key, decide, finish, round);
+    for (unsigned i = 0; i < round->count; i++)
+      pkd_parker_wake((pkd_parker_t*)round->taken[i]->link.next);
+    pkd__bells_ring(&round->bells);
+    round->object = NULL; /* given back: others may have freed it */
+  } while (round->full);
+  check(round->key);
+}
+
+static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
+  struct round* round = arg;
+  pkd_req_t* req = pkd__req_of(waiter);
+  /* relaxed: the lot's lock guards it while it is queued */
+  enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(&waiter->state));
+
+  if (round->count == ROUND) {
+    round->full = true;
+    return PKD_UNPARK_STOP;
+  }
+  if (!round->seen) {
+    round->seen = true;
+    round->face = pkd__face_of(kind);
+    round->word = pkd__word(round->face, round->key);
+    if (round->owed)
+      round->word = round->face->left(round->word, round->amount);
+    round->owed = false;
+    /* A close that needs several rounds is not overtaken by a grant. */
+    round->close |= (round->word & round->face->closed) != 0;
+  }
+  if (!round->close && !round->face->admit(&round->word, req))
+    return PKD_UNPARK_STOP;
+  /* (S1) release, pairs with (S2) and (S5) */
+  pkd__store_release(
+      &waiter->state,
+      pkd__state(round->close ? PKD__CLOSED : PKD__GRANTED, kind));
+  round->taken[round->count++] = req;
+  return PKD_UNPARK_TAKE;
+}
+
+static uint64_t finish(void* arg, const pkd_unpark_result_t* result) {
+  struct round* round = arg;
+  unsigned threads = 0;
+
+  write_back(round, result->have_more != 0);
+  for (unsigned i = 0; i < round->count; i++) {
+    pkd_req_t* req = round->taken[i];
+
+    /* A thread stays until it is woken, a loop's request may be gone at once. */
+    if (req->home == NULL)
+      round->taken[threads++] = req;
+    else
+      pkd__home_post(req->home, req, &round->bells);
+  }
+  round->count = threads;
+  return 0;
+}
+
+/* The last touch of the object in this round. */
+static void write_back(struct round* round, bool have_more) {
+  const struct pkd__face* face = round->face;
+  void* object = (void*)(uintptr_t)round->key;
+  uint64_t keep;
+  uint64_t close;
+
+  if (!round->seen && round->object == NULL)
+    return;
+  keep = have_more ? ~UINT64_C(0) : ~face->queued;
+  close = round->close ? face->closed : 0;
+  if (round->seen) {
+    pkd__word_set(face, object, (round->word | close) & keep);
+    return;
+  }
+  /* Nobody waits, whatever the word says: fast paths may be changing it. */
+  for (;;) {
+    uint64_t old = pkd__word(face, object);
+    uint64_t word = round->owed ? face->left(old, round->amount) : old;
+
+    if (pkd__word_cas(face, object, old, (word | close) & keep))
+      break;
+  }
+  round->owed = false;
+}
+
+void pkd__quiet(const void* key, enum pkd__kind kind) {
+  const struct pkd__face* face = pkd__face_of(kind);
+  void* object = (void*)(uintptr_t)key;
+
+  pkd__word_set(face, object, pkd__word(face, object) & ~face->queued);
+}
+
+/* --- the invariant --------------------------------------------------------- */
+
+#ifdef PKD_CHECKS
+
+struct look {
+  unsigned waiters;
+  const char* wrong;
+};
+
+static void look(void* arg, const void* key, pkd_waiter_t* waiter) {
+  struct look* look = arg;
+  pkd_req_t copy = *pkd__req_of(waiter); /* admit may write in it */
+  const struct pkd__face* face = pkd__face_of(pkd__kind_of(copy.waiter.state));
+  uint64_t word = pkd__word(face, key);
+
+  if ((word & face->queued) == 0)
+    look->wrong = "has a queue that its word does not know of";
+  else if (look->waiters == 0 && face->admit(&word, &copy))
+    look->wrong = "is free for a waiter that nobody admits";
+  look->waiters++;
+}
+
+/* Free implies no eligible waiter. Another thread may be between two rounds just
+ * now, so what is wrong must stay wrong for a while. */
+static void check(const void* key) {
+  struct look seen;
+
+  for (int i = 0; i < 2000; i++) {
+    pkd_parker_t nobody = {0};
+
+    seen.waiters = 0;
+    seen.wrong = NULL;
+    pkd_lot_for_each(key, look, &seen);
+    if (seen.wrong == NULL)
+      return;
+    pkd_parker_sleep(&nobody, pkd_after(1000000));
+  }
+  pkd__panic("dispatch", key, seen.wrong);
+}
+
+#else
+
+static void check(const void* key) {
+  (void)key;
+}
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine.h - the one engine under all asynchronous objects: who waits, who is
+ * granted what, and in which order.
+ *
+ * An object is a word of 4 or 8 bytes at its address, and the queue of the lot
+ * at that address. Its face says what the word means, in pure functions. The
+ * engine promises:
+ *
+ *   - Strictly first in, first out: while somebody waits, the word's queued bit
+ *     is set, newcomers queue, and only heads are admitted. A head that cannot
+ *     be admitted holds nothing and stops those behind it.
+ *   - Free implies no eligible waiter: after every change of the word or of the
+ *     queue (a release, a wait that ended, a close) the heads are looked at
+ *     again, until one cannot be admitted.
+ *   - While the queued bit is set the word changes only under the lot's lock of
+ *     the address; then it is written once, and that is the last touch of the
+ *     object: right after it the new owner may free it.
+ *
+ * The face is found through the waiting request, never through the caller: after
+ * the first batch of grants, or after a cancel, the object may be gone, or be a
+ * different one. */
+#ifndef PKD_ASYNC_ENGINE_H
+#define PKD_ASYNC_ENGINE_H
+
+#include <parkade/async/loop.h>
+
+#include "request.h"
+
+struct pkd__face {
+  unsigned bytes;  /* of the word: 4 or 8 */
+  uint64_t queued; /* the bit that says that somebody waits */
+  uint64_t closed; /* the bit that keeps newcomers out; 0: cannot be closed */
+
+  /* Takes from `word` what `req` wants, if that is possible now. Pure, but that
+   * it may note in `req` what it gave. */
+  bool (*admit)(uint64_t* word, pkd_req_t* req);
+
+  /* Gives `amount` back to `word`: what a request wanted. */
+  uint64_t (*left)(uint64_t word, int64_t amount);
+};
+
+extern const struct pkd__face pkd__face_mutex;
+extern const struct pkd__face pkd__face_sem;
+
+const struct pkd__face* pkd__face_of(enum pkd__kind kind);
+
+/** Starts `req` for a task: takes what it wants or queues it; `cb` will follow.
+ * @return 0 or what the public start functions return */
+int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
+               enum pkd__kind kind, uint32_t want, pkd_req_cb cb);
+
+/** Takes what `req` wants, or returns UV_EBUSY. No callback. */
+int pkd__try(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want);
+
+/** Starts `req` for the calling thread and waits for the end. */
+int pkd__block(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want,
+               pkd_deadline_t deadline);
+
+/** Ends the ownership of `req`, if it owns `object`: then it is idle, and nothing
+ * is given back yet.
+ * @return 0 or UV_EPERM */
+int pkd__disown(pkd_req_t* req, const void* object, enum pkd__kind kind);
+
+/** Does `req` own something of `object`? */
+bool pkd__owns(const pkd_req_t* req, const void* object, enum pkd__kind kind);
+
+/** Gives `amount` back to an object that the caller has a right to, and admits
+ * whom that allows. The object is not touched after its next owner can know. */
+void pkd__leave(void* object, enum pkd__kind kind, int64_t amount);
+
+/** Admits whom the object at `key` can admit; for use after its queue changed.
+ * The object may be gone, if nobody waits there. */
+void pkd__dispatch(const void* key);
+
+/** Sets the closed bit and ends every wait with PKD__CLOSED. */
+void pkd__close(void* object, enum pkd__kind kind);
+
+/** Takes the queued bit back; under the lot's lock, when the last waiter left. */
+void pkd__quiet(const void* key, enum pkd__kind kind);
+
+/* --- the word -------------------------------------------------------------- */
+
+static inline uint64_t pkd__word(const struct pkd__face* face,
+                                 const void* object) {
+  /* (W1) acquire, pairs with (W2) and (W3) */
+  return face->bytes == 4 ? pkd__load_acquire((const uint32_t*)object)
+                          : pkd__load_acquire((const uint64_t*)object);
+}
+
+/** Under the lot's lock, with the queued bit set: nobody else writes. */
+static inline void pkd__word_set(const struct pkd__face* face, void* object,
+                                 uint64_t word) {
+  /* (W2) release, pairs with (W1) and (W3): what the lot's lock ordered before
+   * this is visible to who takes the fast path after it */
+  if (face->bytes == 4)
+    pkd__store_release((uint32_t*)object, (uint32_t)word);
+  else
+    pkd__store_release((uint64_t*)object, word);
+}
+
+static inline bool pkd__word_cas(const struct pkd__face* face, void* object,
+                                 uint64_t old, uint64_t word) {
+  uint32_t narrow = (uint32_t)old;
+
+  /* (W3) acq_rel, pairs with (W2) and itself: who takes sees what who left did */
+  return face->bytes == 4
+             ? pkd__cas_acq_rel((uint32_t*)object, &narrow, (uint32_t)word)
+             : pkd__cas_acq_rel((uint64_t*)object, &old, word);
+}
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * home.h - where the answers of one loop arrive: its mailbox and its ready list.
+ *
+ * A granted request travels: under the lot's lock it is posted to its home. From
+ * another thread that means the inbox, an atomic stack; who makes it non-empty
+ * owes the loop exactly one uv_async_send, and rings after the lot's lock is
+ * dropped. On the loop's own thread it means the ready list: no atomic, no
+ * system call. The loop empties the inbox into the ready list whenever it looks
+ * (and before anything is appended there), so the ready list is in the order of
+ * the grants; its check phase delivers from there.
+ *
+ * Home's memory outlives the attached loop while tickets point at it. `away`
+ * starts at a bias that the detach takes off; tickets that are given back from
+ * elsewhere count there, those of the loop's own turn in `here`. Whoever brings
+ * the sum to zero frees it.
+ *
+ * Which thread is the loop's? `turn` names it while uv_run is between prepare
+ * and check, where no other thread may run the loop: plain fields are then safe
+ * to touch. Outside of that the loop may move to another thread at any time; so
+ * who thinks that it is the loop's thread sets the BUSY bit of `owner` first, and
+ * a thread that takes the loop over waits for that bit. */
+#ifndef PKD_ASYNC_HOME_H
+#define PKD_ASYNC_HOME_H
+
+#include <parkade/async/loop.h>
+
+#include "atomic.h"
+#include "wheel.h"
+
+#define PKD__AWAY_BIAS (INT64_C(1) << 62)
+
+struct pkd__home {
+  /* set at attach, read by all */
+  uv_loop_t* uv;
+  uint64_t attacher; /* number of the thread that attached it */
+  uint64_t epoch;    /* milliseconds of uv_hrtime at the attach */
+  uv_async_t bell;   /* always unref'd: its flags change only when it is closed,
+                        so that any thread may ask whether it is closing */
+
+  /* atomic, any thread */
+  uint64_t owner;   /* number of the loop's thread << 1 | BUSY */
+  uint64_t turn;    /* number of the thread inside prepare .. check, or 0 */
+  pkd_req_t* inbox; /* stack, youngest first */
+  uint32_t rung;    /* rings that are over */
+  int64_t away;     /* see above */
+
+  /* the loop's thread only */
+  pkd_loop_t* face;      /* the user's pkd_loop_t */
+  pkd_req_t* ready;      /* oldest first */
+  pkd_req_t* ready_last; /* youngest, if there is one */
+  size_t ready_count;
+  size_t pending; /* accepted, callback not begun */
+  int64_t here;   /* tickets handed out, less those given back in a turn */
+  uint32_t taken; /* inbox found non-empty: rings that will have been */
+  uint64_t armed; /* when the timer is set for, or PKD__WHEEL_NEVER */
+  bool detaching;
+  unsigned open;           /* handles not closed yet */
+  struct pkd__link plain;  /* pending requests without a deadline */
+  struct pkd__wheel wheel; /* pending requests with one */
+  uv_prepare_t prepare;
+  uv_check_t check; /* ref'd while requests are pending: keeps the loop alive */
+  uv_idle_t idle;   /* active while the ready list is not empty: no sleep */
+  uv_timer_t timer;
+  pkd_loop_cb detached;
+
+  /* under the registry's lock */
+  struct pkd__home* next;
+};
+
+/** What a pkd_loop_t points at after it was detached. */
+extern struct pkd__home pkd__home_gone;
+
+/** Homes that somebody has to ring once the lot's lock is dropped. */
+struct pkd__bells {
+  unsigned count;
+  struct pkd__home* home[32];
+};
+
+/** Hands a request whose wait is over to its loop; it is the loop's from here.
+ * If that leaves a ring owed, the home is added to `bells`, which has room.
+ * May be called under the lot's lock. */
+void pkd__home_post(struct pkd__home* home, pkd_req_t* req,
+                    struct pkd__bells* bells);
+
+/** Rings them all. No lock of the lot may be held. */
+void pkd__bells_ring(const struct pkd__bells* bells);
+
+/** Accepts a request on the loop's thread, granted already or queued. */
+void pkd__home_accept(struct pkd__home* home, pkd_req_t* req, bool granted);
+
+/** Starts the clock of a request; `ms` as in pkd_req_set_timeout, not 0.
+ * @return the deadline, for the high half of the token */
+uint32_t pkd__home_deadline(const struct pkd__home* home, uint64_t ms);
+
+/** A ticket that `home` handed out was given back. */
+void pkd__home_returned(struct pkd__home* home);
+
+/** Makes the calling thread the loop's thread, if it was another. */
+void pkd__home_adopt(struct pkd__home* home);
+
+/** Stops the program if the handles were closed behind our back. */
+void pkd__home_check(const struct pkd__home* home, const char* call);
+
+/* --- delivery (deliver.c) -------------------------------------------------- */
+
+/** Empties the inbox into the ready list. The loop's thread. */
+void pkd__home_collect(struct pkd__home* home);
+
+/** The same, and misses nothing that the bell rang for. */
+void pkd__home_collect_surely(struct pkd__home* home);
+
+/** Calls back what is ready now, but no more than one turn's budget. */
+void pkd__home_deliver_turn(struct pkd__home* home);
+
+/** Calls back what is ready, all of it. */
+void pkd__home_deliver_all(struct pkd__home* home);
+
+/** Ends the waits whose deadline has come. */
+void pkd__home_expire(struct pkd__home* home);
+
+/** Sets the timer for the next deadline. */
+void pkd__home_arm(struct pkd__home* home);
+
+/* --- the registry of attached loops (registry.c) --------------------------- */
+
+/** The calling thread's number: not 0, and never that of another thread, not
+ * even of one that has ended. */
+uint64_t pkd__self(void);
+
+/** @return false if `home`'s uv_loop or pkd_loop_t is there already */
+bool pkd__registry_add(struct pkd__home* home);
+void pkd__registry_remove(struct pkd__home* home);
+
+/** True in the child of a fork, where the lot is empty whatever a word says. */
+bool pkd__in_forked_child(void);
+
+/** A home has got another thread. */
+void pkd__registry_moved(void);
+
+/** Has the calling thread attached a loop that is still attached, or was it the
+ * last to run one? */
+bool pkd__thread_has_loop(void);
+
+#endif

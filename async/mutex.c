@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mutex.c - the asynchronous mutex: one permit, and the engine. */
+#include <parkade/async/mutex.h>
+
+#include "engine.h"
+#include "word/async_mutex.h"
+
+static bool admit(uint64_t* word, pkd_req_t* req) {
+  (void)req;
+  return pkd__async_mutex_take(word);
+}
+
+static uint64_t left(uint64_t word, int64_t amount) {
+  (void)amount;
+  return pkd__async_mutex_left(word);
+}
+
+const struct pkd__face pkd__face_mutex = {
+    .bytes = sizeof(uint32_t),
+    .queued = PKD__ASYNC_MUTEX_QUEUED,
+    .closed = PKD__ASYNC_MUTEX_CLOSED,
+    .admit = admit,
+    .left = left,
+};
+
+int pkd_async_mutex_lock(pkd_loop_t* loop, pkd_req_t* req,
+                         pkd_async_mutex_t* mutex, pkd_req_cb cb) {
+  return pkd__start(loop, req, mutex, PKD__KIND_MUTEX, 1, cb);
+}
+
+int pkd_async_mutex_trylock(pkd_req_t* req, pkd_async_mutex_t* mutex) {
+  return pkd__try(req, mutex, PKD__KIND_MUTEX, 1);
+}
+
+int pkd_async_mutex_lock_blocking(pkd_req_t* req, pkd_async_mutex_t* mutex,
+                                  pkd_deadline_t deadline) {
+  return pkd__block(req, mutex, PKD__KIND_MUTEX, 1, deadline);
+}
+
+int pkd_async_mutex_unlock(pkd_req_t* req, pkd_async_mutex_t* mutex) {
+  int err;
+
+  if (req == NULL || mutex == NULL)
+    return UV_EINVAL;
+  err = pkd__disown(req, mutex, PKD__KIND_MUTEX);
+  if (err == 0)
+    pkd__leave(mutex, PKD__KIND_MUTEX, 1);
+  return err;
+}
+
+int pkd_async_mutex_close(pkd_async_mutex_t* mutex) {
+  if (mutex == NULL)
+    return UV_EINVAL;
+  pkd__close(mutex, PKD__KIND_MUTEX);
+  return 0;
+}
+
+int pkd_async_mutex_destroy(pkd_async_mutex_t* mutex) {
+  uint64_t word;
+
+  if (mutex == NULL)
+    return UV_EINVAL;
+  do {
+    word = pkd__word(&pkd__face_mutex, mutex);
+    if (!pkd__async_mutex_is_idle(word))
+      return UV_EBUSY;
+  } while (!pkd__word_cas(&pkd__face_mutex, mutex, word,
+                          word | PKD__ASYNC_MUTEX_CLOSED));
+  return 0;
+}
+
+int pkd_async_mutex_is_locked(const pkd_async_mutex_t* mutex) {
+  return mutex != NULL &&
+         (pkd__word(&pkd__face_mutex, mutex) & PKD__ASYNC_MUTEX_LOCKED) != 0;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * request.c - what can be done to any request, whatever it is for. */
+#include "request.h"
+
+#include "engine.h"
+#include "home.h"
+
+struct ending {
+  pkd_req_t* req;
+  enum pkd__step step;
+  const void* key; /* where it was */
+  bool was_last;
+};
+
+static void removed(void* arg, const void* key, int was_last);
+static bool revoke(pkd_req_t* req, uint32_t state);
+
+int pkd_req_set_timeout(pkd_req_t* req, uint64_t ms) {
+  uint64_t timeout = ms > PKD__TIMEOUT_MAX ? 0 : ms + 1;
+  int err = req == NULL ? UV_EINVAL : pkd__req_startable(req);
+
+  if (err == 0 || err == UV_EBUSY) {
+    req->waiter.token = pkd__want(req) | timeout << 32;
+    err = 0;
+  }
+  return err;
+}
+
+int pkd_req_cancel(pkd_req_t* req) {
+  if (req == NULL)
+    return UV_EINVAL;
+  for (;;) {
+    /* (S5) acquire, pairs with (S1) and (S6): with the state come key and want */
+    uint32_t state = pkd__load_acquire(&req->waiter.state);
+
+    switch (pkd__step_of(state)) {
+    case PKD__IDLE:
+      return UV_EINVAL;
+    case PKD__QUEUED:
+      if (pkd__req_end(req, PKD__CANCELED))
+        return 0;
+      break; /* something else ended it just now */
+    case PKD__GRANTED:
+      if (revoke(req, state))
+        return 0;
+      break;
+    case PKD__CANCELED:
+    case PKD__CLOSED:
+      return 0;
+    default:
+      return UV_EBUSY;
+    }
+  }
+}
+
+/* Takes back a grant that was not delivered. The callback is still to come, so
+ * the request is in place, but not after the CAS. */
+static bool revoke(pkd_req_t* req, uint32_t state) {
+  enum pkd__kind kind = pkd__kind_of(state);
+  void* object = pkd__object_of(req);
+  uint32_t want = pkd__want(req);
+
+  /* (S4) acq_rel, pairs with (S3): either this revokes or it is delivered */
+  if (!pkd__cas_acq_rel(&req->waiter.state, &state,
+                        pkd__state(PKD__CANCELED, kind)))
+    return false;
+  pkd__leave(object, kind, want);
+  return true;
+}
+
+bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
+  struct ending ending = {req, step, NULL, false};
+  struct pkd__bells bells;
+
+  if (pkd_lot_remove(&req->waiter, removed, &ending) != 0)
+    return false;
+  bells.count = 0;
+  if (req->home == NULL)
+    pkd_parker_wake((pkd_parker_t*)req->link.next);
+  else
+    pkd__home_post(req->home, req, &bells);
+  pkd__bells_ring(&bells);
+  /* It may have been the head, and all that kept the others waiting. */
+  if (!ending.was_last)
+    pkd__dispatch(ending.key);
+  return true;
+}
+
+/* Under the lot's lock; the waiter kept the object in place until now. */
+static void removed(void* arg, const void* key, int was_last) {
+  struct ending* ending = arg;
+  uint32_t* state = &ending->req->waiter.state;
+  /* relaxed: the lot's lock guards it while it is queued */
+  enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(state));
+
+  if (was_last)
+    pkd__quiet(key, kind);
+  /* (S1) release, pairs with (S2) and (S5) */
+  pkd__store_release(state, pkd__state(ending->step, kind));
+  ending->key = key;
+  ending->was_last = was_last != 0;
+}
+
+int pkd__req_startable(const pkd_req_t* req) {
+  /* acquire, pairs with (D1): who gave back what it owned is done with it */
+  uint32_t state = pkd__load_acquire(&req->waiter.state);
+
+  if (pkd__step_of(state) == PKD__IDLE)
+    return 0;
+  return pkd__step_of(state) == PKD__OWNED ? UV_EBUSY : UV_EALREADY;
+}
+
+int pkd__req_status(enum pkd__step step) {
+  return step == PKD__TIMEDOUT ? UV_ETIMEDOUT : UV_ECANCELED;
+}
+
+const void* pkd_req_owned(const pkd_req_t* req) {
+  if (req == NULL ||
+      /* (S2) acquire, pairs with (S1) */
+      pkd__step_of(pkd__load_acquire(&req->waiter.state)) != PKD__OWNED)
+    return NULL;
+  return pkd__object_of(req);
+}
+
+bool pkd__owns(const pkd_req_t* req, const void* object, enum pkd__kind kind) {
+  /* (S2) acquire, pairs with (S1) */
+  uint32_t state = pkd__load_acquire(&req->waiter.state);
+
+  return pkd__step_of(state) == PKD__OWNED && pkd__kind_of(state) == kind &&
+         pkd__object_of(req) == object;
+}
+
+int pkd__disown(pkd_req_t* req, const void* object, enum pkd__kind kind) {
+  uint32_t state = pkd__state(PKD__OWNED, kind);
+  struct pkd__home* home;
+
+  if (!pkd__owns(req, object, kind))
+    return UV_EPERM;
+  home = req->home;
+  /* (D1) acq_rel, pairs with itself and the load of the next start: of several
+   * who show the same ticket, one is right */
+  if (!pkd__cas_acq_rel(&req->waiter.state, &state, PKD__IDLE))
+    return UV_EPERM;
+  if (home != NULL)
+    pkd__home_returned(home);
+  return 0;
+}

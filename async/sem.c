@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sem.c - the asynchronous semaphore: the engine, counting.
+ *
+ * `total` and the available permits change one after the other. Their difference
+ * is what is held: exact when nobody is inside a call, and never too small when
+ * permits are added, so destroy() errs on the side of busy. */
+#include <parkade/async/sem.h>
+
+#include "engine.h"
+#include "word/async_sem.h"
+
+static int check_want(const pkd_async_sem_t* sem, uint32_t n);
+static int spend(pkd_req_t* req, pkd_async_sem_t* sem, uint32_t n);
+
+static uint32_t limit_of(const pkd_async_sem_t* sem) {
+  return sem->max == 0 ? PKD_ASYNC_SEM_MAX : sem->max;
+}
+
+static bool admit(uint64_t* word, pkd_req_t* req) {
+  return pkd__async_sem_take(word, pkd__want(req));
+}
+
+const struct pkd__face pkd__face_sem = {
+    .bytes = sizeof(uint64_t),
+    .queued = PKD__ASYNC_SEM_QUEUED,
+    .closed = PKD__ASYNC_SEM_CLOSED,
+    .admit = admit,
+    .left = pkd__async_sem_left,
+};
+
+int pkd_async_sem_init(pkd_async_sem_t* sem, uint32_t permits, uint32_t max) {
+  if (sem == NULL || max > PKD_ASYNC_SEM_MAX ||
+      permits > (max == 0 ? PKD_ASYNC_SEM_MAX : max))
+    return UV_EINVAL;
+  sem->word = pkd__async_sem_of(permits);
+  sem->total = permits;
+  sem->max = max;
+  return 0;
+}
+
+int pkd_async_sem_acquire(pkd_loop_t* loop, pkd_req_t* req,
+                          pkd_async_sem_t* sem, uint32_t n, pkd_req_cb cb) {
+  int err = check_want(sem, n);
+
+  return err != 0 ? err : pkd__start(loop, req, sem, PKD__KIND_SEM, n, cb);
+}
+
+int pkd_async_sem_try_acquire(pkd_req_t* req, pkd_async_sem_t* sem,
+                              uint32_t n) {
+  int err = check_want(sem, n);
+
+  return err != 0 ? err : pkd__try(req, sem, PKD__KIND_SEM, n);
+}
+
+int pkd_async_sem_acquire_blocking(pkd_req_t* req, pkd_async_sem_t* sem,
+                                   uint32_t n, pkd_deadline_t deadline) {
+  int err = check_want(sem, n);
+
+  return err != 0 ? err : pkd__block(req, sem, PKD__KIND_SEM, n, deadline);
+}
+
+/* Can n permits ever be had? */
+static int check_want(const pkd_async_sem_t* sem, uint32_t n) {
+  return sem == NULL || n > limit_of(sem) ? UV_EINVAL : 0;
+}
+
+int pkd_async_sem_release(pkd_req_t* req, pkd_async_sem_t* sem, uint32_t n) {
+  int err;
+
+  if (req == NULL || sem == NULL)
+    return UV_EINVAL;
+  err = spend(req, sem, n);
+  if (err == 0 && n != 0)
+    pkd__leave(sem, PKD__KIND_SEM, n);
+  return err;
+}
+
+int pkd_async_sem_forget(pkd_req_t* req, pkd_async_sem_t* sem, uint32_t n) {
+  int err;
+
+  if (req == NULL || sem == NULL)
+    return UV_EINVAL;
+  err = spend(req, sem, n);
+  if (err == 0 && n != 0)
+    pkd__sub_relaxed(&sem->total, n); /* relaxed: a count, guards nothing */
+  return err;
+}
+
+/* Takes n off what the request owns; with the last one it is idle. */
+static int spend(pkd_req_t* req, pkd_async_sem_t* sem, uint32_t n) {
+  uint64_t token;
+
+  if (!pkd__owns(req, sem, PKD__KIND_SEM))
+    return UV_EPERM;
+  /* relaxed: checked by the CAS */
+  token = pkd__load_relaxed(&req->waiter.token);
+  do {
+    if ((uint32_t)token < n)
+      return UV_EPERM;
+    /* (T1) acq_rel, pairs with itself: several threads may release parts */
+  } while (!pkd__cas_acq_rel(&req->waiter.token, &token, token - n));
+  if ((uint32_t)token == n)
+    (void)pkd__disown(req, sem, PKD__KIND_SEM);
+  return 0;
+}
+
+int pkd_async_sem_add(pkd_async_sem_t* sem, uint32_t n) {
+  uint32_t total;
+
+  if (sem == NULL)
+    return UV_EINVAL;
+  total = pkd__load_relaxed(&sem->total); /* relaxed: checked by the CAS */
+  do {
+    if (n > limit_of(sem) || total > limit_of(sem) - n)
+      return UV_EOVERFLOW;
+  } while (!pkd__cas_relaxed(&sem->total, &total, total + n));
+  if (n != 0)
+    pkd__leave(sem, PKD__KIND_SEM, n);
+  return 0;
+}
+
+int pkd_async_sem_resize(pkd_async_sem_t* sem, uint32_t permits) {
+  uint32_t total;
+
+  if (sem == NULL || permits > limit_of(sem))
+    return UV_EINVAL;
+  /* relaxed: a count, guards nothing */
+  total = pkd__exchange_relaxed(&sem->total, permits);
+  if (permits != total)
+    pkd__leave(sem, PKD__KIND_SEM, (int64_t)permits - (int64_t)total);
+  return 0;
+}
+
+int pkd_async_sem_close(pkd_async_sem_t* sem) {
+  if (sem == NULL)
+    return UV_EINVAL;
+  pkd__close(sem, PKD__KIND_SEM);
+  return 0;
+}
+
+int pkd_async_sem_destroy(pkd_async_sem_t* sem) {
+  uint64_t word;
+
+  if (sem == NULL)
+    return UV_EINVAL;
+  do {
+    word = pkd__word(&pkd__face_sem, sem);
+    /* relaxed: a count, guards nothing */
+    if ((word & PKD__ASYNC_SEM_QUEUED) != 0 ||
+        pkd__async_sem_available(word) !=
+            (int64_t)pkd__load_relaxed(&sem->total))
+      return UV_EBUSY;
+  } while (
+      !pkd__word_cas(&pkd__face_sem, sem, word, word | PKD__ASYNC_SEM_CLOSED));
+  return 0;
+}
+
+int32_t pkd_async_sem_available(const pkd_async_sem_t* sem) {
+  return sem == NULL ? 0
+                     : pkd__async_sem_available(pkd__word(&pkd__face_sem, sem));
+}
+
+uint32_t pkd_async_sem_owned(const pkd_req_t* req, const pkd_async_sem_t* sem) {
+  if (req == NULL || sem == NULL || !pkd__owns(req, sem, PKD__KIND_SEM))
+    return 0;
+  /* relaxed: the ticket's owner knows; for others it is a hint */
+  return (uint32_t)pkd__load_relaxed(&req->waiter.token);
+}

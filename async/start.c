@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * start.c - how a request begins: it takes what it wants, or it queues.
+ *
+ * enter() is the one place where a wait begins. It runs under the lot's lock of
+ * the address, so that no release can pass between its look at the word and the
+ * queueing: either it takes, or the queued bit is set and whoever releases from
+ * then on looks into the queue. */
+#include "engine.h"
+#include "home.h"
+
+#include "panic.h"
+
+struct entry {
+  const struct pkd__face* face;
+  void* object;
+  pkd_req_t* req;
+  enum pkd__kind kind;
+  int verdict; /* 0: it has it; UV_EAGAIN: it has to wait */
+};
+
+static void prepare(struct entry* entry, pkd_req_t* req, void* object,
+                    enum pkd__kind kind, uint32_t want);
+static int take(const struct entry* entry);
+static int enter(void* arg);
+static int enqueue(struct entry* entry);
+static int wait_for_end(pkd_req_t* req, pkd_parker_t* parker,
+                        pkd_deadline_t deadline);
+static void woken_by_stranger(pkd_waiter_t* waiter);
+
+int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
+               enum pkd__kind kind, uint32_t want, pkd_req_cb cb) {
+  struct pkd__home* home = loop == NULL ? NULL : loop->home;
+  struct entry entry;
+  uint64_t timeout; /* plus one; 0: none */
+  int err;
+
+  if (home == NULL || req == NULL || object == NULL || cb == NULL)
+    return UV_EINVAL;
+  if ((err = pkd__req_startable(req)) != 0)
+    return err;
+  if (home == &pkd__home_gone || home->detaching)
+    return UV_ESHUTDOWN;
+  pkd__home_check(home, "start");
+  pkd__home_adopt(home);
+  timeout = req->waiter.token >> 32;
+  prepare(&entry, req, object, kind, want);
+  req->home = home;
+  req->cb = cb;
+  err = take(&entry);
+  if (err == UV_EAGAIN && timeout == 1)
+    err = UV_EBUSY;
+  if (err == UV_EAGAIN) {
+    if (timeout > 1)
+      req->waiter.token |= (uint64_t)pkd__home_deadline(home, timeout - 1)
+                           << 32;
+    err = enqueue(&entry);
+  }
+  if (err != 0 && err != UV_EAGAIN) {
+    req->waiter.token = 0;
+    return err;
+  }
+  if (err == 0)
+    /* relaxed: only this thread has seen the request so far */
+    pkd__store_relaxed(&req->waiter.state, pkd__state(PKD__GRANTED, kind));
+  pkd__home_accept(home, req, err == 0);
+  return 0;
+}
+
+int pkd__try(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want) {
+  struct entry entry;
+  int err;
+
+  if (req == NULL || object == NULL)
+    return UV_EINVAL;
+  if ((err = pkd__req_startable(req)) != 0)
+    return err;
+  prepare(&entry, req, object, kind, want);
+  err = take(&entry);
+  if (err == 0)
+    /* relaxed: only this thread has seen the request so far */
+    pkd__store_relaxed(&req->waiter.state, pkd__state(PKD__OWNED, kind));
+  else
+    req->waiter.token = 0;
+  return err == UV_EAGAIN ? UV_EBUSY : err;
+}
+
+int pkd__block(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want,
+               pkd_deadline_t deadline) {
+  pkd_parker_t parker = {0};
+  struct entry entry;
+  int err;
+
+  if (req == NULL || object == NULL)
+    return UV_EINVAL;
+  if ((err = pkd__req_startable(req)) != 0)
+    return err;
+  if (pkd__thread_has_loop())
+    return PKD_EDEADLK;
+  prepare(&entry, req, object, kind, want);
+  req->link.next = (struct pkd__link*)&parker;
+  err = take(&entry);
+  if (err == UV_EAGAIN && deadline != PKD_FOREVER && deadline <= pkd_now())
+    err = UV_ETIMEDOUT;
+  if (err == UV_EAGAIN)
+    err = enqueue(&entry);
+  if (err == UV_EAGAIN)
+    return wait_for_end(req, &parker, deadline);
+  if (err == 0)
+    /* relaxed: only this thread has seen the request so far */
+    pkd__store_relaxed(&req->waiter.state, pkd__state(PKD__OWNED, kind));
+  else
+    req->waiter.token = 0;
+  return err;
+}
+
+static void prepare(struct entry* entry, pkd_req_t* req, void* object,
+                    enum pkd__kind kind, uint32_t want) {
+  entry->face = pkd__face_of(kind);
+  entry->object = object;
+  entry->req = req;
+  entry->kind = kind;
+  req->home = NULL;
+  req->waiter.wake = woken_by_stranger;
+  req->waiter.token = want;
+  /* relaxed: who looks for the request has seen a state that is set later. The
+   * lot sets the same when it queues the request; that a cancel never sees
+   * QUEUED with the address of an earlier wait is why it is set here. */
+  pkd__store_relaxed(&req->waiter.key, object);
+}
+
+/* Takes what the request wants, if nobody waits and it is there. */
+static int take(const struct entry* entry) {
+  const struct pkd__face* face = entry->face;
+
+  for (;;) {
+    uint64_t old = pkd__word(face, entry->object);
+    uint64_t word = old;
+
+    if (old & face->closed)
+      return UV_ESHUTDOWN;
+    if (old & face->queued || !face->admit(&word, entry->req))
+      return UV_EAGAIN;
+    if (pkd__word_cas(face, entry->object, old, word))
+      return 0;
+  }
+}
+
+/* Under the lot's lock. Takes, or announces the waiter: then it is queued. */
+static int enter(void* arg) {
+  struct entry* entry = arg;
+  const struct pkd__face* face = entry->face;
+  uint64_t old;
+
+  for (;;) {
+    entry->verdict = take(entry);
+    if (entry->verdict != UV_EAGAIN)
+      return 0;
+    old = pkd__word(face, entry->object);
+    if (old & face->queued)
+      break;
+    uint64_t word = old;
+    /* Looked at again: what take() missed may have come back meanwhile. */
+    if (!(old & face->closed) && !face->admit(&word, entry->req) &&
+        pkd__word_cas(face, entry->object, old, old | face->queued))
+      break;
+  }
+  /* (S6) release, pairs with (S5): a cancel that finds it queued finds the key */
+  pkd__store_release(&entry->req->waiter.state,
+                     pkd__state(PKD__QUEUED, entry->kind));
+  return 1;
+}
+
+static int enqueue(struct entry* entry) {
+  int err = pkd_lot_enqueue(entry->object, &entry->req->waiter, enter, entry);
+
+  if (err == -EAGAIN)
+    return entry->verdict;
+  /* In the child of a fork the queued bit may have been a remnant, of waiters
+   * that the child does not have; and then nobody looks after this one. */
+  if (pkd__in_forked_child())
+    pkd__dispatch(entry->object);
+  return UV_EAGAIN;
+}
+
+/* Sleeps until the request's wait is over. What was granted counts, even if the
+ * deadline has passed. */
+static int wait_for_end(pkd_req_t* req, pkd_parker_t* parker,
+                        pkd_deadline_t deadline) {
+  uint32_t state;
+
+  if (pkd_parker_sleep(parker, deadline) != 0 &&
+      !pkd__req_end(req, PKD__TIMEDOUT))
+    /* Somebody chose it before we could leave, and is about to wake us. */
+    pkd_parker_sleep(parker, PKD_FOREVER);
+  /* (S2) acquire, pairs with (S1) */
+  state = pkd__load_acquire(&req->waiter.state);
+  /* (S3) acq_rel, pairs with (S4): either we get it or a cancel revokes it */
+  if (pkd__step_of(state) == PKD__GRANTED &&
+      pkd__cas_acq_rel(&req->waiter.state, &state,
+                       pkd__state(PKD__OWNED, pkd__kind_of(state))))
+    return 0;
+  req->waiter.token = 0;
+  /* relaxed: the request is its owner's again */
+  pkd__store_relaxed(&req->waiter.state, PKD__IDLE);
+  return pkd__req_status(pkd__step_of(state));
+}
+
+/* The engine takes its waiters from the queue and wakes them itself. */
+static void woken_by_stranger(pkd_waiter_t* waiter) {
+  pkd__panic(
+      "pkd_lot_unpark", waiter->key,
+      "is an asynchronous lock; only its own functions may unpark there");
+}
