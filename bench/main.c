@@ -65,7 +65,6 @@ int main(int argc, char** argv) {
   work_cond();
 #ifdef BENCH_ASYNC
   work_async();
-  work_async_loops();
 #endif
   return report_end();
 }

@@ -10,7 +10,6 @@ void work_mutex_wake(void);
 void work_cond(void);
 #ifdef BENCH_ASYNC
 void work_async(void);
-void work_async_loops(void);
 #endif
 
 #endif

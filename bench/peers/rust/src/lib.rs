@@ -4,6 +4,7 @@
 
 mod body;
 mod sync;
+mod tasks;
 
 extern "C" {
     pub fn bench_now() -> u64;

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * async_peer.h - a lock library for tasks, as the benchmark sees it.
+ *
+ * Each function runs one round and returns its nanoseconds; NULL where a peer
+ * has no such thing. A task is what the library makes of it: a request with
+ * callbacks, a Rust future. "Yield" puts the task behind the ready ones in the
+ * library's own ready list; it is not a turn of the poller, which every library
+ * takes once in so many of them. */
+#ifndef BENCH_ASYNC_PEER_H
+#define BENCH_ASYNC_PEER_H
+
+#include <stdint.h>
+
+struct async_peer {
+  const char* name;
+  /* trylock + unlock, `count` times */
+  uint64_t (*try_pairs)(uint64_t count);
+  /* lock by callback (await) + unlock of a free lock, one task */
+  uint64_t (*lock_pairs)(uint64_t count);
+  /* `tasks` on one loop, each holds the lock over a yield; `count` hand-offs,
+   * after each task had its first */
+  uint64_t (*yields)(uint64_t tasks, uint64_t count);
+  /* `tasks` queue while the lock is held, then it is passed through all of them;
+   * *enqueued is the first half's time, the result the second's */
+  uint64_t (*burst)(uint64_t tasks, uint64_t* enqueued);
+  /* `tasks` queue; then each cancels, in another order; the cancels' time */
+  uint64_t (*cancel)(uint64_t tasks);
+  /* two loops on two threads, one task each, which pass one lock to and fro */
+  uint64_t (*cross)(uint64_t count);
+  /* two loops, `tasks` on each, hold over a yield; `count` hand-offs in all */
+  uint64_t (*loops)(uint64_t tasks, uint64_t count);
+  /* k permits over a yield, `tasks` on one loop, two permits each */
+  uint64_t (*permits)(uint64_t k, uint64_t tasks, uint64_t count);
+};
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * async_peers.h - who is there among the libraries for tasks. */
+#ifndef BENCH_ASYNC_PEERS_H
+#define BENCH_ASYNC_PEERS_H
+
+#include "async_peer.h"
+
+extern const struct async_peer async_parkade;
+extern const struct async_peer async_fifo;    /* floor */
+extern const struct async_peer async_uv_send; /* floor */
+#ifdef BENCH_RUST
+extern const struct async_peer async_tokio;
+extern const struct async_peer async_async_lock;
+#endif
+
+#endif
