@@ -14,7 +14,7 @@
 
 #include <stdlib.h>
 
-#include "alloc.h"
+#include "must.h"
 #include "bank.h"
 #include "command.h"
 
@@ -78,7 +78,7 @@ FILE* connection_out(struct connection* connection) {
     connection->out =
         open_memstream(&connection->out_text, &connection->out_length);
   if (connection->out == NULL)
-    abort(); /* as in alloc.h */
+    abort(); /* as in must.h */
   return connection->out;
 }
 
@@ -204,7 +204,7 @@ static void flush(struct connection* connection) {
     return;
   struct output* output = allocate(sizeof *output);
   if (fclose(connection->out) != 0)
-    abort(); /* as in alloc.h */
+    abort(); /* as in must.h */
   connection->out = NULL;
   output->text = connection->out_text;
   output->connection = connection;

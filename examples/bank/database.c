@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * database.c - a few ledgers, lent to pool threads. */
+ * database.c - a few ledgers, lent to pool threads.
+ *
+ * The two kinds of section, side by side. A job waits for a permit until some
+ * other job has done its I/O, so a continuation is queued. The list of idle
+ * ledgers is looked at for an instant, so a mutex blocks whoever else looks;
+ * who has a permit finds a ledger there. */
 #include "database.h"
 
 #include <stddef.h>
 
 #include "bank.h"
+#include "must.h"
 
+static void on_permit(pkd_req_t* permit, int status);
 static void run(uv_work_t* work);
 static void on_run(uv_work_t* work, int status);
 static struct ledger* borrow(struct database* database);
@@ -22,7 +29,7 @@ int database_open(struct database* database, const char* path, int64_t accounts,
     }
     database->idle_count = i + 1;
   }
-  return 0;
+  return pkd_async_sem_init(&database->permits, LEDGERS, LEDGERS);
 }
 
 void database_close(struct database* database) {
@@ -32,8 +39,18 @@ void database_close(struct database* database) {
 
 void database_submit(struct teller* teller, struct database_job* job) {
   job->bank = teller->bank;
+  job->loop = &teller->loop;
   job->work.data = job;
-  uv_queue_work(&teller->loop, &job->work, run, on_run);
+  job->permit.data = job;
+  must_succeed(pkd_async_sem_acquire(&teller->locks, &job->permit,
+                                     &teller->bank->database.permits, 1,
+                                     on_permit));
+}
+
+static void on_permit(pkd_req_t* permit, int status) {
+  struct database_job* job = permit->data;
+  must_succeed(status); /* nobody cancels these */
+  must_succeed(uv_queue_work(job->loop, &job->work, run, on_run));
 }
 
 static void run(uv_work_t* work) {
@@ -48,7 +65,9 @@ static void run(uv_work_t* work) {
 
 static void on_run(uv_work_t* work, int status) {
   struct database_job* job = work->data;
-  (void)status; /* nobody cancels these */
+  must_succeed(status);
+  must_succeed(
+      pkd_async_sem_release(&job->permit, &job->bank->database.permits, 1));
   job->done(job);
 }
 

@@ -2,13 +2,15 @@
  *
  * database.h - calls of the ledger from a loop, run on the thread pool.
  *
- * A job borrows one of a few ledgers, runs `call` with it on a pool thread,
- * gives it back and runs `done` on the loop it came from. */
+ * A job waits for a permit, as a continuation and so at no cost to any thread;
+ * then it runs `call` on a pool thread with one of a few ledgers, gives both
+ * back and runs `done` on the loop it came from. */
 #ifndef BANK_DATABASE_H
 #define BANK_DATABASE_H
 
 #include <uv.h>
 
+#include <parkade/async/sem.h>
 #include <parkade/mutex.h>
 
 #include "ledger.h"
@@ -16,11 +18,12 @@
 struct bank;
 struct teller;
 
-/* libuv's pool has four threads unless UV_THREADPOOL_SIZE says otherwise; with
- * as many ledgers a running job always finds one. */
-enum { LEDGERS = 4 };
+/* One less than libuv's pool has threads: there is always one left for others,
+ * however many calls of the database wait. */
+enum { LEDGERS = 3 };
 
 struct database {
+  pkd_async_sem_t permits; /* to run one call; as many as ledgers */
   pkd_mutex_t mutex;
   int idle_count;               /* under mutex */
   struct ledger* idle[LEDGERS]; /* under mutex */
@@ -34,6 +37,8 @@ struct database_job {
   int rc;
   struct ledger* ledger; /* during call */
   struct bank* bank;
+  uv_loop_t* loop;
+  pkd_req_t permit;
   uv_work_t work;
 };
 

@@ -9,6 +9,7 @@
 static const struct guard* const guards[] = {
     &guard_none,
     &guard_pool,
+    &guard_async,
 };
 
 const struct guard* guard_find(const char* name) {

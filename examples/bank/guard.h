@@ -25,6 +25,7 @@ struct guard {
 
 extern const struct guard guard_none;
 extern const struct guard guard_pool;
+extern const struct guard guard_async;
 
 /* NULL: no guard has this name. */
 const struct guard* guard_find(const char* name);

@@ -22,7 +22,7 @@
 #include <hiredis/hiredis.h>
 #include <uv.h>
 
-#include "alloc.h"
+#include "must.h"
 #include "samples.h"
 
 /* A server that answers nothing for so long hangs. */

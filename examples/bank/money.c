@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "alloc.h"
+#include "must.h"
 #include "bank.h"
 #include "connection.h"
 #include "transfer.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#include "alloc.h"
+#include "must.h"
 #include "bank.h"
 #include "connection.h"
 

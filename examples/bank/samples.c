@@ -16,7 +16,7 @@ void samples_add(struct samples* samples, uint64_t value) {
     samples->values =
         realloc(samples->values, samples->capacity * sizeof *samples->values);
     if (samples->values == NULL)
-      abort(); /* as in alloc.h */
+      abort(); /* as in must.h */
   }
   samples->values[samples->count++] = value;
 }

@@ -10,14 +10,15 @@
 #include "teller.h"
 
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 
+#include "must.h"
 #include "bank.h"
 #include "connection.h"
 
 static int listen_on(struct teller* teller, int* port);
 static void on_client(uv_stream_t* listener, int status);
+static void on_detached(pkd_loop_t* locks);
 static void run(void* arg);
 static void on_stop(uv_async_t* async);
 
@@ -42,13 +43,17 @@ void teller_stop(struct teller* teller) {
 
 void teller_join(struct teller* teller) {
   uv_thread_join(&teller->thread);
-  if (uv_loop_close(&teller->loop) != 0)
-    abort(); /* a handle was left open: a defect of this program */
+  must_succeed(uv_loop_close(&teller->loop));
 }
 
 void teller_connection_freed(struct teller* teller) {
   if (!teller->stopping || teller->connections != NULL)
     return;
+  must_succeed(pkd_loop_detach(&teller->locks, on_detached));
+}
+
+static void on_detached(pkd_loop_t* locks) {
+  struct teller* teller = locks->data;
   stall_watch_stop(&teller->stall);
   uv_close((uv_handle_t*)&teller->stop, NULL);
 }
@@ -83,6 +88,8 @@ static void on_client(uv_stream_t* listener, int status) {
 
 static void run(void* arg) {
   struct teller* teller = arg;
+  teller->locks.data = teller;
+  must_succeed(pkd_loop_attach(&teller->locks, &teller->loop));
   uv_run(&teller->loop, UV_RUN_DEFAULT);
 }
 

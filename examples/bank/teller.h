@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include <parkade/async/loop.h>
+
 #include "stall.h"
 
 struct bank;
@@ -18,6 +20,7 @@ struct teller {
   uv_thread_t thread;
   uv_tcp_t listener;
   uv_async_t stop;
+  pkd_loop_t locks; /* this loop's place at the async locks */
   struct stall_watch stall;
   struct connection* connections;
   bool stopping;

@@ -18,6 +18,7 @@ struct transfer {
   enum figure outcome; /* moved, refused, cancelled or failed */
   const char* reason;  /* why not, unless moved */
   struct database_job job;
+  pkd_req_t ticket; /* for guards */
 };
 
 /* Zero all but teller, payment.from, .to, .amount, done and data. */
