@@ -95,7 +95,10 @@ static void dispatch(struct round* round) {
     for (unsigned i = 0; i < round->count; i++)
       pkd_parker_wake((pkd_parker_t*)round->taken[i]->link.next);
     pkd__bells_ring(&round->bells);
-    round->object = NULL; /* given back: others may have freed it */
+    /* Given back: others may have freed it, and another may be there now. If
+     * this one is closed, its word says so to the next round. */
+    round->object = NULL;
+    round->close = false;
   } while (round->full);
   check(round->key);
 }

@@ -13,7 +13,9 @@
  *                                       slept -> stays 2
  *
  * A child of fork() starts with an empty lot: the sleepers were other threads,
- * which it does not have, and a lock held by one of them is held by nobody. */
+ * which it does not have, and a lock held by one of them is held by nobody. The
+ * waiters it inherits as memory are told that they are not queued; those of a
+ * bucket that was being changed at that moment cannot be trusted to be whole. */
 #include "bucket.h"
 
 #include "os/os.h"
@@ -107,6 +109,8 @@ bool pkd__forked(void) {
 static void start_empty(void) {
   for (unsigned i = 0; i < PKD_BUCKETS; i++) {
     if (buckets[i].lock != 0 || buckets[i].root != NULL) {
+      if (buckets[i].lock == 0)
+        pkd__queue_abandon(buckets[i].root);
       buckets[i].root = NULL;
       pkd__store_relaxed(&buckets[i].lock, 0); /* relaxed: the only thread */
     }

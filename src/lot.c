@@ -73,17 +73,21 @@ int pkd_lot_enqueue_front(const void* key, pkd_waiter_t* waiter,
 int pkd_lot_remove(pkd_waiter_t* waiter, pkd_removed_cb removed, void* arg) {
   struct pkd__bucket* bucket = pkd__bucket_lock_of(waiter);
   const void* key = pkd__key_of(waiter);
-  int rc = -ENOENT;
+  pkd_waiter_t** slot = NULL;
 
-  if (pkd__queued(waiter)) {
-    bool was_last = pkd__queue_pop(pkd__queue_find(&bucket->root, key), waiter);
+  if (pkd__queued(waiter))
+    slot = pkd__queue_find(&bucket->root, key);
+  /* An empty slot: queued by the parent of this process, see bucket.c. */
+  if (slot != NULL && *slot != NULL) {
+    bool was_last = pkd__queue_pop(slot, waiter);
 
     if (removed != NULL)
       removed(arg, key, was_last);
-    rc = 0;
+    pkd__bucket_unlock(bucket);
+    return 0;
   }
   pkd__bucket_unlock(bucket);
-  return rc;
+  return -ENOENT;
 }
 
 uint32_t pkd_lot_due(pkd_deadline_t when) {

@@ -113,6 +113,20 @@ static inline bool pkd__queue_pop(pkd_waiter_t** slot, pkd_waiter_t* waiter) {
   return empty;
 }
 
+/** Lets every waiter of a tree of queues know that it is queued no more. */
+static inline void pkd__queue_abandon(pkd_waiter_t* head) {
+  pkd_waiter_t* waiter = head;
+
+  if (head == NULL)
+    return;
+  do {
+    waiter->prev = NULL;
+    waiter = waiter->next;
+  } while (waiter != head);
+  pkd__queue_abandon(head->child[0]);
+  pkd__queue_abandon(head->child[1]);
+}
+
 static inline bool pkd__queued(const pkd_waiter_t* waiter) {
   return waiter->prev != NULL;
 }
