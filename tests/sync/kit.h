@@ -13,13 +13,16 @@
 #include <parkade/lot.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -124,6 +127,46 @@ static inline void crew_join(struct crew* crew) {
   for (unsigned i = 0; i < crew->size; i++)
     pthread_join(crew->threads[i], NULL);
   crew->size = 0;
+}
+
+/* --- children -------------------------------------------------------------- */
+
+/** Runs `fn` in a child process.
+ * @return its exit code, or the number of the signal that ended it, negative */
+static inline int run_in_child(void (*fn)(void)) {
+  pid_t child;
+  int status = 0;
+
+  fflush(NULL);
+  child = fork();
+  if (child == 0) {
+    alarm(30);
+    fn();
+    _exit(0);
+  }
+  if (child < 0 || waitpid(child, &status, 0) != child)
+    abort();
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/** Runs `fn` in a child process and catches what it says on stderr.
+ * @return the number of the signal that ended it, 0 if none did */
+static inline int last_words(void (*fn)(void), char* words, size_t size) {
+  int saved = dup(STDERR_FILENO);
+  FILE* file = tmpfile();
+  size_t length;
+  int code;
+
+  if (file == NULL || saved < 0 || dup2(fileno(file), STDERR_FILENO) < 0)
+    abort();
+  code = run_in_child(fn);
+  dup2(saved, STDERR_FILENO);
+  close(saved);
+  rewind(file);
+  length = fread(words, 1, size - 1, file);
+  words[length] = '\0';
+  fclose(file);
+  return code < 0 ? -code : 0;
 }
 
 /* --- chance ---------------------------------------------------------------- */
