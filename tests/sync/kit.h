@@ -1,55 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * kit.h - what the tests of the blocking half share: crews of threads, waiting
- * for a fact, and chance.
- *
- * A cmocka assert off the main thread ends the process without a word, so the
- * threads of a crew only record and the main thread asserts after it has joined
- * them. Nobody sleeps "long enough": a test waits for a fact, and an alarm ends
- * the process if the fact never comes. */
+ * kit.h - what the tests of the blocking half share beside support/: a look at
+ * the lot's queues, crews that grow one by one, and child processes. */
 #ifndef PKD_TEST_KIT_H
 #define PKD_TEST_KIT_H
 
 #include <parkade/lot.h>
 
+#include "support/test.h"
+
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #define MS UINT64_C(1000000)
 #define SECOND UINT64_C(1000000000)
-
-/* ThreadSanitizer and valgrind run a test at a tenth of its pace. */
-#if defined(__SANITIZE_THREAD__)
-#define SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SLOW 1
-#endif
-#endif
-#ifndef SLOW
-#define SLOW 0
-#endif
-#define ROUNDS(n) (SLOW ? (n) / 10 + 1 : (n))
-
-/** Ends the process when a test has hung; a cmocka setup function. */
-static inline int with_a_deadline(void** state) {
-  (void)state;
-  alarm(SLOW ? 120 : 60);
-  return 0;
-}
 
 /* --- facts ----------------------------------------------------------------- */
 
@@ -58,13 +26,6 @@ static inline void pause_us(unsigned us) {
 
   nanosleep(&span, NULL);
 }
-
-/** Waits until an expression is true. */
-#define WAIT_FOR(fact)                                                         \
-  do {                                                                         \
-    while (!(fact))                                                            \
-      pause_us(50);                                                            \
-  } while (0)
 
 static inline size_t waiting_at(const void* key) {
   return pkd_lot_for_each(key, NULL, NULL);
@@ -167,25 +128,6 @@ static inline int last_words(void (*fn)(void), char* words, size_t size) {
   words[length] = '\0';
   fclose(file);
   return code < 0 ? -code : 0;
-}
-
-/* --- chance ---------------------------------------------------------------- */
-
-static inline uint64_t rng_next(uint64_t* rng) {
-  *rng ^= *rng << 13;
-  *rng ^= *rng >> 7;
-  *rng ^= *rng << 17;
-  return *rng;
-}
-
-static inline uint64_t rng_below(uint64_t* rng, uint64_t below) {
-  return rng_next(rng) % below;
-}
-
-static inline uint64_t rng_seed(uint64_t seed, unsigned number) {
-  uint64_t rng = (seed + number + 1) * UINT64_C(0x9e3779b97f4a7c15);
-
-  return rng == 0 ? 1 : rng;
 }
 
 /* --- addresses ------------------------------------------------------------- */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_lot_threads.c - the lot with threads: parking, deadlines, the races
- * between them, and the odd moments of a thread's and a process's life. */
+ * test_lot_threads.c - the lot with threads: parking, deadlines, and
+ * the races between them. */
 #include "kit.h"
 
-#include <parkade/mutex.h>
-
+static uint64_t seed;
 static char here, there; /* two addresses */
 
 static int say(void* answer) {
@@ -270,7 +269,7 @@ static void count_late(void* arg, const void* key, int was_last) {
 
 static void race_to_the_deadline(void* arg, unsigned number) {
   struct race* race = arg;
-  uint64_t rng = rng_seed(7, number);
+  rng_t rng = rng_stream(seed, number);
 
   for (unsigned i = 0; i < race->rounds; i++) {
     pkd_park_t how = {.validate = yes_always,
@@ -359,7 +358,7 @@ static void note_where(void* arg, const void* key, int was_last) {
 
 static void ride(void* arg, unsigned number) {
   struct shuttle* shuttle = arg;
-  uint64_t rng = rng_seed(11, number);
+  rng_t rng = rng_stream(seed, number);
 
   for (unsigned i = 0; i < shuttle->rounds; i++) {
     const void* where = NULL;
@@ -380,7 +379,7 @@ static void nobody_is_lost_between_two_addresses(void** state) {
   struct shuttle shuttle = {.rounds = ROUNDS(3000)};
   size_t unparked = 0;
   unsigned woken = 0;
-  uint64_t rng = rng_seed(1, 1);
+  rng_t rng = rng_stream(seed, 1);
   struct crew crew;
 
   (void)state;
@@ -410,157 +409,23 @@ static void nobody_is_lost_between_two_addresses(void** state) {
   assert_int_equal(waiting_at(&here) + waiting_at(&there), 0);
 }
 
-/* --- odd moments ----------------------------------------------------------- */
-
-struct exits {
-  pkd_mutex_t m;
-  unsigned count;  /* under m */
-  unsigned parked; /* atomic */
-};
-
-static pthread_key_t exit_key;
-static struct exits exits;
-
-/* Runs when the thread's own variables are going; in three rounds. */
-static void lock_wait_unlock(void* round) {
-  pkd_park_t how = {.validate = yes_always};
-
-  PKD_WITH_MUTEX(&exits.m) {
-    exits.count++;
-  }
-  if (pkd_lot_park(&exits.parked, &how, pkd_after(20000), NULL) == 0)
-    count_up(&exits.parked);
-  if ((uintptr_t)round < 3)
-    pthread_setspecific(exit_key, (void*)((uintptr_t)round + 1));
-}
-
-static void exit_with_a_destructor(void* arg, unsigned number) {
-  (void)arg;
-  (void)number;
-  pthread_setspecific(exit_key, (void*)(uintptr_t)1);
-}
-
-static void destructors_of_a_thread_may_lock_and_park(void** state) {
-  const unsigned threads = ROUNDS(1000);
-  unsigned unparked = 0;
-
-  (void)state;
-  assert_int_equal(pthread_key_create(&exit_key, lock_wait_unlock), 0);
-  for (unsigned started = 0; started < threads; started += 20) {
-    struct crew crew;
-
-    crew_start(&crew, 20, exit_with_a_destructor, NULL);
-    for (unsigned i = 0; i < 20; i++)
-      unparked +=
-          (unsigned)pkd_lot_unpark_one(&exits.parked, NULL, NULL).unparked;
-    crew_join(&crew);
-  }
-  pthread_key_delete(exit_key);
-  assert_int_equal(exits.count, 3 * ((threads + 19) / 20 * 20));
-  assert_int_equal(exits.parked, unparked);
-  assert_int_equal(exits.m.word, 0);
-  assert_int_equal(waiting_at(&exits.parked), 0);
-}
-
-struct cancelled {
-  int rc; /* of the park */
-  unsigned returned;
-};
-
-/* Apart from its caller, whose frame AddressSanitizer must find clean when the
- * cancellation unwinds it. */
-static __attribute__((noinline)) void park_once(struct cancelled* c) {
-  pkd_park_t how = {.validate = yes_always};
-
-  c->rc = pkd_lot_park(&here, &how, PKD_FOREVER, NULL);
-  c->returned = 1;
-}
-
-static void* park_and_be_cancelled(void* arg) {
-  park_once(arg);
-  for (;;)
-    pthread_testcancel();
-  return NULL;
-}
-
-static void a_cancelled_thread_leaves_the_queue_whole(void** state) {
-  (void)state;
-  for (unsigned round = 0; round < 50; round++) {
-    struct cancelled c = {-1, 0};
-    pthread_t thread;
-    void* end;
-
-    assert_int_equal(pthread_create(&thread, NULL, park_and_be_cancelled, &c),
-                     0);
-    WAIT_FOR(waiting_at(&here) == 1);
-    pthread_cancel(thread);
-    pause_us(200); /* if it could vanish, it would */
-    assert_int_equal(pkd_lot_unpark_one(&here, NULL, NULL).unparked, 1);
-    pthread_join(thread, &end);
-    assert_ptr_equal(end, PTHREAD_CANCELED);
-    assert_int_equal(c.returned, 1);
-    assert_int_equal(c.rc, 0);
-  }
-}
-
-/* Before main: recorded here, looked at by a test; after main: exit code 9. */
-static int early_park = 1, early_lock = 1;
-static pkd_mutex_t early_mutex;
-
-__attribute__((constructor(101))) static void before_main(void) {
-  pkd_park_t how = {.validate = yes_always};
-
-  early_park = pkd_lot_park(&here, &how, pkd_after(1000), NULL);
-  early_lock = pkd_mutex_trylock(&early_mutex);
-  if (early_lock == 0)
-    pkd_mutex_unlock(&early_mutex);
-}
-
-static void after_main(void) {
-  pkd_park_t how = {.validate = yes_always};
-  pkd_waiter_t waiter = {0};
-
-  pkd_mutex_lock(&early_mutex);
-  if (pkd_mutex_lock_for(&early_mutex, 1000) != -ETIMEDOUT ||
-      pkd_lot_park(&here, &how, 0, NULL) != -ETIMEDOUT ||
-      pkd_lot_enqueue(&here, &waiter, NULL, NULL) != 0 ||
-      pkd_lot_remove(&waiter, NULL, NULL) != 0)
-    _exit(9);
-  pkd_mutex_unlock(&early_mutex);
-}
-
-__attribute__((destructor(101))) static void long_after_main(void) {
-  after_main();
-}
-
-static void the_lot_works_before_main(void** state) {
-  (void)state;
-  assert_int_equal(early_park, -ETIMEDOUT);
-  assert_int_equal(early_lock, 0);
-}
-
-#define TEST(name) cmocka_unit_test_setup(name, with_a_deadline)
-
-int main(void) {
+int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
-      TEST(park_gives_up_at_once_when_validate_says_no),
-      TEST(park_ends_at_a_deadline_past_now_or_to_come),
-      TEST(park_without_callbacks_or_result_is_fine),
-      TEST(an_unpark_before_the_sleep_is_not_lost),
-      TEST(a_late_waiter_is_told_where_it_was_moved),
-      TEST(a_thread_may_wait_in_front),
-      TEST(a_wake_before_the_sleep_ends_it),
-      TEST(a_parker_nobody_wakes_is_late),
-      TEST(a_wake_publishes_what_came_before),
-      TEST(a_waiter_chosen_at_its_deadline_returns_zero),
-      TEST(an_unpark_and_a_deadline_never_both_count),
-      TEST(threads_leave_in_the_order_they_came),
-      TEST(nobody_is_lost_between_two_addresses),
-      TEST(destructors_of_a_thread_may_lock_and_park),
-      TEST(a_cancelled_thread_leaves_the_queue_whole),
-      TEST(the_lot_works_before_main),
+      cmocka_unit_test(park_gives_up_at_once_when_validate_says_no),
+      cmocka_unit_test(park_ends_at_a_deadline_past_now_or_to_come),
+      cmocka_unit_test(park_without_callbacks_or_result_is_fine),
+      cmocka_unit_test(an_unpark_before_the_sleep_is_not_lost),
+      cmocka_unit_test(a_late_waiter_is_told_where_it_was_moved),
+      cmocka_unit_test(a_thread_may_wait_in_front),
+      cmocka_unit_test(a_wake_before_the_sleep_ends_it),
+      cmocka_unit_test(a_parker_nobody_wakes_is_late),
+      cmocka_unit_test(a_wake_publishes_what_came_before),
+      cmocka_unit_test(a_waiter_chosen_at_its_deadline_returns_zero),
+      cmocka_unit_test(an_unpark_and_a_deadline_never_both_count),
+      cmocka_unit_test(threads_leave_in_the_order_they_came),
+      cmocka_unit_test(nobody_is_lost_between_two_addresses),
   };
 
-  atexit(after_main);
+  seed = rng_seed_of(argc, argv);
   return cmocka_run_group_tests_name("lot with threads", tests, NULL, NULL);
 }

@@ -2,24 +2,20 @@
  *
  * test_mutex.c - what each call of pkd_mutex_t promises, one promise at a time.
  *
- * Where a promise is about who is woken, continuations stand in the mutex's
- * queue in place of threads: they stay where they are put, so that the byte and
- * the queue can be compared with the picture in src/word/mutex.h after each
- * call. Storms and lifetimes are in test_mutex_storm.c. */
+ * The byte itself is looked at in unit/test_mutex_byte.c; storms and lifetimes
+ * are in test_mutex_storm.c. */
 #include "kit.h"
 
 #include <parkade/mutex.h>
 
-#include "mutex_tokens.h"
-#include "word/mutex.h"
-
-enum { L = PKD__MUTEX_LOCKED, P = PKD__MUTEX_PARKED, W = PKD__MUTEX_WAKING };
+enum { L = 1 }; /* the byte of a mutex that is held and not waited for */
 
 static pkd_mutex_t m;
 
 static int start(void** state) {
   m.word = 0;
-  return with_a_deadline(state);
+  (void)state;
+  return 0;
 }
 
 static int finish_free(void** state) {
@@ -57,19 +53,6 @@ static void trylock_takes_a_free_mutex_only(void** state) {
   pkd_mutex_unlock(&m);
   assert_int_equal(pkd_mutex_trylock(&m), 0);
   pkd_mutex_unlock(&m);
-}
-
-/* parking_lot's rwlock failed here: free, but with a bit left over. */
-static void trylock_takes_a_free_mutex_whatever_else_the_byte_says(void** s) {
-  (void)s;
-  for (unsigned bits = 0; bits < 8; bits += 2) {
-    m.word = (uint8_t)bits;
-    assert_int_equal(pkd_mutex_trylock(&m), 0);
-    assert_int_equal(m.word, bits | L);
-    assert_int_equal(pkd_mutex_trylock(&m), -EBUSY);
-    assert_int_equal(m.word, bits | L);
-  }
-  m.word = 0;
 }
 
 static void a_deadline_does_not_matter_to_a_free_mutex(void** state) {
@@ -184,115 +167,9 @@ static void scopes_nest_and_their_break_stays_inside_a_loop(void** state) {
   assert_int_equal(both, 3);
 }
 
-/* --- the byte and the queue, with continuations in it ---------------------- */
-
-struct cont {
-  pkd_waiter_t waiter; /* first: wake() gets its address */
-  unsigned woken;
-  uint64_t token;
-};
-
-static void note_wake(pkd_waiter_t* waiter) {
-  struct cont* cont = (struct cont*)waiter;
-
-  cont->woken++;
-  cont->token = waiter->token;
-}
-
-static struct cont conts[3];
-
-static void stand_in_queue(unsigned count, uint32_t due) {
-  memset(conts, 0, sizeof conts);
-  for (unsigned i = 0; i < count; i++) {
-    conts[i].waiter.wake = note_wake;
-    conts[i].waiter.due = due;
-    assert_int_equal(pkd_lot_enqueue(&m, &conts[i].waiter, NULL, NULL), 0);
-  }
-}
-
-static void leave_the_queue(unsigned woken) {
-  for (unsigned i = 0; i < 3; i++) {
-    assert_int_equal(conts[i].woken, i < woken);
-    pkd_lot_remove(&conts[i].waiter, NULL, NULL);
-  }
-  m.word = 0;
-}
+/* --- with threads ---------------------------------------------------------- */
 
 typedef void (*unlock_fn)(pkd_mutex_t*);
-
-struct unlock_row {
-  unlock_fn unlock;
-  unsigned queued;
-  bool overdue;
-  uint8_t before, after;
-  unsigned woken;
-  enum pkd__mutex_token token;
-};
-
-static const struct unlock_row unlock_rows[] = {
-    {pkd_mutex_unlock, 0, false, L, 0, 0, 0},
-    {pkd_mutex_unlock, 0, false, W | L, W, 0, 0},
-    {pkd_mutex_unlock, 0, false, P | L, 0, 0, 0}, /* P set too long */
-    {pkd_mutex_unlock, 1, false, P | L, W, 1, PKD__TOKEN_WAKER},
-    {pkd_mutex_unlock, 2, false, P | L, W | P, 1, PKD__TOKEN_WAKER},
-    {pkd_mutex_unlock, 1, true, P | L, L, 1, PKD__TOKEN_HANDOFF},
-    {pkd_mutex_unlock, 2, true, P | L, P | L, 1, PKD__TOKEN_HANDOFF},
-    /* one is on its way: nobody else is woken, however late */
-    {pkd_mutex_unlock, 2, false, W | P | L, W | P, 0, 0},
-    {pkd_mutex_unlock, 2, true, W | P | L, W | P, 0, 0},
-    {pkd_mutex_unlock_fair, 0, false, L, 0, 0, 0},
-    {pkd_mutex_unlock_fair, 0, false, P | L, 0, 0, 0},
-    {pkd_mutex_unlock_fair, 0, false, W | P | L, W, 0, 0},
-    {pkd_mutex_unlock_fair, 1, false, P | L, L, 1, PKD__TOKEN_HANDOFF},
-    {pkd_mutex_unlock_fair, 2, false, P | L, P | L, 1, PKD__TOKEN_HANDOFF},
-    {pkd_mutex_unlock_fair, 1, false, W | P | L, W | L, 1, PKD__TOKEN_HANDOFF},
-    {pkd_mutex_unlock_fair, 2, false, W | P | L, W | P | L, 1,
-     PKD__TOKEN_HANDOFF},
-};
-
-static void each_unlock_leaves_the_byte_the_picture_says(void** state) {
-  (void)state;
-  for (size_t i = 0; i < sizeof unlock_rows / sizeof unlock_rows[0]; i++) {
-    const struct unlock_row* row = &unlock_rows[i];
-
-    stand_in_queue(row->queued,
-                   pkd_lot_due(row->overdue ? pkd_now() : pkd_after(SECOND)));
-    m.word = row->before;
-    row->unlock(&m);
-    if (m.word != row->after)
-      print_error("row %zu\n", i);
-    assert_int_equal(m.word, row->after);
-    if (row->woken != 0)
-      assert_int_equal(conts[0].token, row->token);
-    leave_the_queue(row->woken);
-  }
-}
-
-static void a_late_waiter_clears_parked_only_if_it_was_the_last(void** state) {
-  (void)state;
-  stand_in_queue(1, 0);
-  m.word = L | P;
-  assert_int_equal(pkd_mutex_lock_for(&m, 100000), -ETIMEDOUT);
-  assert_int_equal(m.word, L | P);
-  leave_the_queue(0);
-  m.word = L | P | W;
-  assert_int_equal(pkd_mutex_lock_for(&m, 100000), -ETIMEDOUT);
-  assert_int_equal(m.word, L | W);
-  m.word = 0;
-}
-
-static void bump_without_a_queue_keeps_the_lock(void** state) {
-  (void)state;
-  pkd_mutex_lock(&m);
-  pkd_mutex_bump(&m);
-  assert_int_equal(m.word, L);
-  m.word = L | P; /* a vain look */
-  pkd_mutex_bump(&m);
-  assert_int_equal(m.word, L);
-  pkd_mutex_unlock(&m);
-}
-
-/* --- with threads ---------------------------------------------------------- */
 
 struct turns {
   unsigned order[8]; /* who, in turn; under m */
@@ -386,11 +263,16 @@ static void a_waiter_past_its_patience_is_handed_the_lock(void** state) {
   crew_join(&crew);
 }
 
+static void ignore(pkd_waiter_t* waiter) {
+  (void)waiter;
+}
+
 /* A hog takes the lock back at once, again and again. Each time the thread it
  * woke loses, that one waits in front of the line; when its patience ends, one
  * unlock gives it the lock. Counted in looks at the queue, not in time. */
 static void who_was_woken_and_lost_waits_in_front(void** state) {
   struct turns turns = {.unlock = pkd_mutex_unlock, .go = 1};
+  pkd_waiter_t behind = {.wake = ignore};
   unsigned lost = 0;
   struct crew crew;
 
@@ -399,9 +281,7 @@ static void who_was_woken_and_lost_waits_in_front(void** state) {
     turns.taken = 0;
     pkd_mutex_lock(&m);
     line_up(&crew, 1, &turns);
-    memset(conts, 0, sizeof conts);
-    conts[0].waiter.wake = note_wake;
-    pkd_lot_enqueue(&m, &conts[0].waiter, NULL, NULL);
+    pkd_lot_enqueue(&m, &behind, NULL, NULL);
     pkd_mutex_unlock(&m);
     if (pkd_mutex_trylock(&m) == 0) {
       WAIT_FOR(waiting_at(&m) == 2 || count_of(&turns.taken) == 1);
@@ -414,7 +294,7 @@ static void who_was_woken_and_lost_waits_in_front(void** state) {
     }
     WAIT_FOR(count_of(&turns.taken) == 1);
     crew_join(&crew);
-    pkd_lot_remove(&conts[0].waiter, NULL, NULL);
+    pkd_lot_remove(&behind, NULL, NULL);
     WAIT_FOR(!pkd_mutex_is_locked(&m));
     m.word = 0; /* bits that were about the continuation */
   }
@@ -496,15 +376,11 @@ int main(void) {
       TEST(zeroed_memory_is_a_free_mutex_of_one_byte),
       TEST(lock_and_unlock_leave_the_byte_zero),
       TEST(trylock_takes_a_free_mutex_only),
-      TEST(trylock_takes_a_free_mutex_whatever_else_the_byte_says),
       TEST(a_deadline_does_not_matter_to_a_free_mutex),
       TEST(a_deadline_that_is_over_is_a_trylock),
       TEST(a_wait_that_is_late_was_not_early_and_burnt_nothing),
       TEST(a_scope_unlocks_however_it_is_left),
       TEST(scopes_nest_and_their_break_stays_inside_a_loop),
-      TEST(each_unlock_leaves_the_byte_the_picture_says),
-      TEST(a_late_waiter_clears_parked_only_if_it_was_the_last),
-      TEST(bump_without_a_queue_keeps_the_lock),
       TEST(unlock_fair_lets_nobody_come_between),
       TEST(unlock_wakes_one_and_leaves_the_others_asleep),
       TEST(bump_gives_the_waiter_its_turn),
