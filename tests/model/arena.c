@@ -87,6 +87,8 @@ void* explore_need(size_t size) {
     fprintf(stderr, "explore: the arena is full\n");
     exit(2);
   }
+  if (ex.inside)
+    ex_event(used); /* who comes first gets which block */
   block_grains[used / GRAIN] = (uint32_t)grains;
   used += grains * GRAIN;
   return block;

@@ -29,6 +29,7 @@ typedef struct explore_bounds {
   int failures;    /* allocations that fail */
   int cpus;        /* pkd__os_cpus(); 0 means 1: nobody spins */
   int steps;       /* more in one execution is a livelock; 0 means 2000 */
+  bool every;      /* walk executions that reach a known state to their end */
 } explore_bounds_t;
 
 #define EXPLORE_UNBOUNDED 99
@@ -63,6 +64,7 @@ extern const explore_scenario_t explore_seeded_lot[];
 extern const explore_scenario_t explore_seeded_async[];
 extern const explore_scenario_t explore_lot[];
 extern const explore_scenario_t explore_mutex[];
+extern const explore_scenario_t explore_cond[];
 
 /** Called once, before the first execution; scenario.c. */
 void explore_prepare(void);

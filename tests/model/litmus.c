@@ -392,7 +392,7 @@ static void bytes(int both_left) {
 #define ALL                                                                    \
   { .preemptions = EXPLORE_UNBOUNDED, .stale = EXPLORE_UNBOUNDED }
 #define ORDERLY                                                                \
-  { .preemptions = EXPLORE_UNBOUNDED }
+  { .preemptions = EXPLORE_UNBOUNDED, .every = true }
 #define ONE_STALE                                                              \
   { .preemptions = EXPLORE_UNBOUNDED, .stale = 1 }
 #define FEW_STEPS                                                              \

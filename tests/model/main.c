@@ -8,7 +8,7 @@
  *   explore --replay NAME SCHEDULE   one execution, with its trace
  *   explore --mode random|pct --time 5 [--seed N]
  *   explore --preemptions N --stale N   other bounds than the scenario's own
- *   explore --cache                  cut executions that reach a known state
+ *   explore --every                  do not cut what reaches a known state
  *   explore --counts FILE            compare how many executions there were
  *   explore --record FILE            write that table
  *
@@ -39,6 +39,7 @@ typedef struct settings {
 static const explore_scenario_t* const groups[] = {
     explore_litmus,       explore_seeded_mutex, explore_seeded_lot,
     explore_seeded_async, explore_lot,          explore_mutex,
+    explore_cond,
 };
 
 static const explore_scenario_t* all[SCENARIOS];
@@ -58,7 +59,7 @@ static void usage(void) {
   fprintf(stderr, "usage: explore [--list] [--only PREFIX] [--mode "
                   "dfs|random|pct] [--seed N]\n"
                   "  [--time SECONDS] [--executions N] [--preemptions N] "
-                  "[--stale N] [--cache]\n"
+                  "[--stale N] [--every]\n"
                   "  [--counts FILE] [--record FILE] "
                   "[--replay SCENARIO SCHEDULE]\n");
   exit(2);
@@ -105,11 +106,12 @@ static settings_t parse(int argc, char** argv) {
   set.preemptions = set.stale = -1;
   set.search.depth = 3;
   set.search.seed = 1;
+  set.search.cache = true;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--list") == 0) {
       set.list = true;
-    } else if (strcmp(argv[i], "--cache") == 0) {
-      set.search.cache = true;
+    } else if (strcmp(argv[i], "--every") == 0) {
+      set.search.cache = false;
     } else if (strcmp(argv[i], "--replay") == 0 && i + 2 < argc) {
       set.replay = argv[i + 1];
       set.search.schedule = argv[i + 2];
@@ -181,7 +183,9 @@ static bool counts_agree(const settings_t* set, const explore_scenario_t* s,
   /* when a bug shows depends a little on how the compiler lays out frames */
   if (s->expect != EXPLORE_OK && executions <= 2 * before)
     return true;
-  if (before == executions)
+  /* likewise which old frame's word a stale read can meet: a permille or so */
+  if (executions >= before - before / 100 &&
+      executions <= before + before / 100)
     return true;
   printf("  %s: the table says %llu executions. A hook lost, a scenario cut, "
          "or new steps\n  in the library? If it is right: explore --record\n",
@@ -221,8 +225,11 @@ static bool run(const settings_t* set, const explore_scenario_t* s,
                 FILE* record) {
   ex_result_t result;
 
+  ex_options_t options = set->search;
+
   set_bounds(set, s);
-  result = ex_explore(s, &set->search);
+  options.cache = options.cache && !s->bounds.every;
+  result = ex_explore(s, &options);
   total += result.executions;
   printf("%-44s %9llu executions  %s", s->name,
          (unsigned long long)result.executions,
@@ -254,7 +261,7 @@ static int run_all(const settings_t* set) {
   if (set->record != NULL)
     record = fopen(set->record, "w");
   if (record != NULL)
-    fputs("# Executions per scenario, depth first, without the cache.\n"
+    fputs("# Executions per scenario: depth first, known states cut.\n"
           "# Made by: explore --record tests/model/counts.txt\n",
           record);
   for (int i = 0; i < scenario_count; i++) {
