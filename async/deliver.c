@@ -157,28 +157,17 @@ void pkd__home_deliver_all(struct pkd__home* home) {
 static void deliver_one(struct pkd__home* home) {
   pkd_req_t* req = home->ready;
   pkd_waiter_t* next = req->waiter.next;
-  /* (S2) acquire, pairs with (S1): what the last owner did is visible */
-  uint32_t state = pkd__load_acquire(&req->waiter.state);
-  uint32_t owned = pkd__state(PKD__OWNED, pkd__kind_of(state));
-  int status = 0;
+  int status;
 
   home->ready = next == NULL ? NULL : pkd__req_of(next);
   home->ready_count--;
   pkd__wheel_remove(&home->wheel, &req->link);
   if (--home->pending == 0)
     uv_unref((uv_handle_t*)&home->check);
-
-  /* (S3) acq_rel, pairs with (S4): either this delivers or a cancel revokes */
-  if (pkd__step_of(state) == PKD__GRANTED &&
-      pkd__cas_acq_rel(&req->waiter.state, &state, owned)) {
-    req->waiter.token = pkd__want(req);
+  status = pkd__req_settle(req);
+  /* relaxed: set by ourselves just now */
+  if (pkd__step_of(pkd__load_relaxed(&req->waiter.state)) == PKD__OWNED)
     home->here++;
-  } else {
-    status = pkd__req_status(pkd__step_of(state));
-    req->waiter.token = 0;
-    /* relaxed: the request is its owner's again */
-    pkd__store_relaxed(&req->waiter.state, PKD__IDLE);
-  }
   req->cb(req, status); /* it may be gone after this */
 }
 

@@ -106,6 +106,7 @@ static void dispatch(struct round* round) {
 static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
   struct round* round = arg;
   pkd_req_t* req = pkd__req_of(waiter);
+  unsigned grant;
   /* relaxed: the lot's lock guards it while it is queued */
   enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(&waiter->state));
 
@@ -123,12 +124,15 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
     /* A close that needs several rounds is not overtaken by a grant. */
     round->close |= (round->word & round->face->closed) != 0;
   }
-  if (!round->close && !round->face->admit(&round->word, req))
+  grant = round->close ? 0 : round->face->admit(&round->word, req);
+  if (!round->close && grant == PKD__REFUSED)
     return PKD_UNPARK_STOP;
+  if (round->close && round->face->gone != NULL)
+    round->word = round->face->gone(round->word);
   /* (S1) release, pairs with (S2) and (S5) */
-  pkd__store_release(
-      &waiter->state,
-      pkd__state(round->close ? PKD__CLOSED : PKD__GRANTED, kind));
+  pkd__store_release(&waiter->state, round->close
+                                         ? pkd__state(PKD__CLOSED, kind)
+                                         : pkd__state_granted(kind, grant));
   round->taken[round->count++] = req;
   return PKD_UNPARK_TAKE;
 }
@@ -177,11 +181,17 @@ static void write_back(struct round* round, bool have_more) {
   round->owed = false;
 }
 
-void pkd__quiet(const void* key, enum pkd__kind kind) {
+void pkd__withdraw(const void* key, enum pkd__kind kind, bool was_last) {
   const struct pkd__face* face = pkd__face_of(kind);
   void* object = (void*)(uintptr_t)key;
+  uint64_t word = pkd__word(face, object);
 
-  pkd__word_set(face, object, pkd__word(face, object) & ~face->queued);
+  if (face->gone != NULL)
+    word = face->gone(word);
+  if (was_last)
+    word &= ~face->queued;
+  if (was_last || face->gone != NULL)
+    pkd__word_set(face, object, word);
 }
 
 /* --- the invariant --------------------------------------------------------- */

@@ -32,9 +32,15 @@ struct pkd__face {
   uint64_t queued; /* the bit that says that somebody waits */
   uint64_t closed; /* the bit that keeps newcomers out; 0: cannot be closed */
 
-  /* Takes from `word` what `req` wants, if that is possible now. Pure, but that
-   * it may note in `req` what it gave. */
-  bool (*admit)(uint64_t* word, pkd_req_t* req);
+  /* Takes from `word` what `req` wants, if that is possible now, and says what
+   * that amounts to: bits of enum pkd__grant. Pure, but that it may change what
+   * `req` wants into what it got. */
+  unsigned (*admit)(uint64_t* word, pkd_req_t* req);
+
+  /* May be NULL. The word when `req` begins to wait, and when one that waited has
+   * left without a grant: for objects that count those who wait. */
+  uint64_t (*joined)(uint64_t word, pkd_req_t* req);
+  uint64_t (*gone)(uint64_t word);
 
   /* Gives `amount` back to `word`: what a request wanted. */
   uint64_t (*left)(uint64_t word, int64_t amount);
@@ -76,8 +82,8 @@ void pkd__dispatch(const void* key);
 /** Sets the closed bit and ends every wait with PKD__CLOSED. */
 void pkd__close(void* object, enum pkd__kind kind);
 
-/** Takes the queued bit back; under the lot's lock, when the last waiter left. */
-void pkd__quiet(const void* key, enum pkd__kind kind);
+/** A waiter has left the queue at `key` by itself; under the lot's lock. */
+void pkd__withdraw(const void* key, enum pkd__kind kind, bool was_last);
 
 /* --- the word -------------------------------------------------------------- */
 

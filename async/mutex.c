@@ -6,7 +6,7 @@
 #include "engine.h"
 #include "word/async_mutex.h"
 
-static bool admit(uint64_t* word, pkd_req_t* req) {
+static unsigned admit(uint64_t* word, pkd_req_t* req) {
   (void)req;
   return pkd__async_mutex_take(word);
 }

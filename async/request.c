@@ -42,6 +42,8 @@ int pkd_req_cancel(pkd_req_t* req) {
         return 0;
       break; /* something else ended it just now */
     case PKD__GRANTED:
+      if ((pkd__grant_of(state) & PKD__FINAL) != 0)
+        return UV_EBUSY;
       if (revoke(req, state))
         return 0;
       break;
@@ -94,8 +96,7 @@ static void removed(void* arg, const void* key, int was_last) {
   /* relaxed: the lot's lock guards it while it is queued */
   enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(state));
 
-  if (was_last)
-    pkd__quiet(key, kind);
+  pkd__withdraw(key, kind, was_last != 0);
   /* (S1) release, pairs with (S2) and (S5) */
   pkd__store_release(state, pkd__state(ending->step, kind));
   ending->key = key;
@@ -111,8 +112,24 @@ int pkd__req_startable(const pkd_req_t* req) {
   return pkd__step_of(state) == PKD__OWNED ? UV_EBUSY : UV_EALREADY;
 }
 
-int pkd__req_status(enum pkd__step step) {
-  return step == PKD__TIMEDOUT ? UV_ETIMEDOUT : UV_ECANCELED;
+int pkd__req_settle(pkd_req_t* req) {
+  /* (S2) acquire, pairs with (S1): what the last owner did is visible */
+  uint32_t state = pkd__load_acquire(&req->waiter.state);
+
+  if (pkd__step_of(state) == PKD__GRANTED) {
+    uint32_t granted = state;
+
+    /* relaxed: a revoke may be reading the half that does not change */
+    pkd__store_relaxed(&req->waiter.token, pkd__want(req));
+    /* (S3) acq_rel, pairs with (S4): either this delivers or a cancel revokes */
+    if (pkd__cas_acq_rel(&req->waiter.state, &state,
+                         pkd__state_delivered(granted)))
+      return (pkd__grant_of(granted) & PKD__LEADS) != 0;
+  }
+  req->waiter.token = 0;
+  /* relaxed: the request is its owner's again */
+  pkd__store_relaxed(&req->waiter.state, PKD__IDLE);
+  return pkd__step_of(state) == PKD__TIMEDOUT ? UV_ETIMEDOUT : UV_ECANCELED;
 }
 
 const void* pkd_req_owned(const pkd_req_t* req) {

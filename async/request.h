@@ -6,7 +6,7 @@
  *
  *   31              16 15           8 7            0
  *  +------------------+--------------+--------------+
- *  |       role       |     kind     |     step     |   zero = idle
+ *  |      grant       |     kind     |     step     |   zero = idle
  *  +------------------+--------------+--------------+
  *
  *   step      changed to by                                  under
@@ -16,7 +16,9 @@
  *   CANCELED  cancel: from QUEUED | from GRANTED             the lot's lock | CAS
  *   TIMEDOUT  the loop's timer, a thread's deadline          the lot's lock
  *   CLOSED    close                                          the lot's lock
- *   OWNED     deliver: from GRANTED                          CAS
+ *   OWNED     deliver: from GRANTED, unless the grant PASSES CAS
+ *
+ * grant, in GRANTED only: bits of enum pkd__grant, what the callback will say.
  *
  * "The lot's lock" is that of the object's address. So one of cancel, timeout,
  * close and grant ends QUEUED, and one of cancel and deliver ends GRANTED.
@@ -45,11 +47,35 @@ enum pkd__step {
 
 enum pkd__kind { PKD__KIND_NONE, PKD__KIND_MUTEX, PKD__KIND_SEM, PKD__KINDS };
 
+/** What an object answers a request. */
+enum pkd__grant {
+  PKD__REFUSED = 0, /* it has to wait */
+  PKD__ADMITTED = 1,
+  PKD__PASSES = 2, /* the wait was all: it owns nothing after its callback */
+  PKD__LEADS = 4,  /* its status is 1 */
+  PKD__FINAL = 8   /* too late to cancel, though not delivered */
+};
+
 /* The longest timeout, in ms; longer ones never come. */
 #define PKD__TIMEOUT_MAX (UINT64_C(1) << 31)
 
 static inline uint32_t pkd__state(enum pkd__step step, enum pkd__kind kind) {
   return (uint32_t)step | (uint32_t)kind << 8;
+}
+
+static inline uint32_t pkd__state_granted(enum pkd__kind kind, unsigned grant) {
+  return pkd__state(PKD__GRANTED, kind) | (uint32_t)grant << 16;
+}
+
+static inline unsigned pkd__grant_of(uint32_t state) {
+  return state >> 16;
+}
+
+/** Where a granted request is once it is delivered. */
+static inline uint32_t pkd__state_delivered(uint32_t granted) {
+  if ((pkd__grant_of(granted) & PKD__PASSES) != 0)
+    return PKD__IDLE;
+  return pkd__state(PKD__OWNED, (enum pkd__kind)(granted >> 8 & 0xff));
 }
 
 static inline enum pkd__step pkd__step_of(uint32_t state) {
@@ -69,7 +95,13 @@ static inline pkd_req_t* pkd__req_at(struct pkd__link* link) {
 }
 
 static inline uint32_t pkd__want(const pkd_req_t* req) {
-  return (uint32_t)req->waiter.token;
+  /* relaxed: whoever may ask has seen the state that was set after it */
+  return (uint32_t)pkd__load_relaxed(&req->waiter.token);
+}
+
+/** Changes what it wants, or owns; under the lot's lock or by its owner. */
+static inline void pkd__set_want(pkd_req_t* req, uint32_t want) {
+  req->waiter.token = req->waiter.token >> 32 << 32 | want;
 }
 
 /** The object of a request that is not idle. */
@@ -88,7 +120,9 @@ int pkd__req_startable(const pkd_req_t* req);
  * @return false if it was not queued any more; nothing happened then */
 bool pkd__req_end(pkd_req_t* req, enum pkd__step step);
 
-/** The status of a request that is over without a grant. */
-int pkd__req_status(enum pkd__step step);
+/** Ends a wait that is over: a grant becomes ownership, if no cancel was faster,
+ * and the request is its owner's again.
+ * @return the status to report */
+int pkd__req_settle(pkd_req_t* req);
 
 #endif

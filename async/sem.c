@@ -17,7 +17,7 @@ static uint32_t limit_of(const pkd_async_sem_t* sem) {
   return sem->max == 0 ? PKD_ASYNC_SEM_MAX : sem->max;
 }
 
-static bool admit(uint64_t* word, pkd_req_t* req) {
+static unsigned admit(uint64_t* word, pkd_req_t* req) {
   return pkd__async_sem_take(word, pkd__want(req));
 }
 

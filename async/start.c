@@ -16,14 +16,18 @@ struct entry {
   void* object;
   pkd_req_t* req;
   enum pkd__kind kind;
-  int verdict; /* 0: it has it; UV_EAGAIN: it has to wait */
+  int verdict;    /* 0: it has it; UV_EAGAIN: it has to wait */
+  unsigned grant; /* what it has */
 };
 
 static void prepare(struct entry* entry, pkd_req_t* req, void* object,
                     enum pkd__kind kind, uint32_t want);
-static int take(const struct entry* entry);
+static int take(struct entry* entry, bool locked);
 static int enter(void* arg);
+static bool announce(const struct entry* entry, uint64_t old);
 static int enqueue(struct entry* entry);
+static int settle(const struct entry* entry, int err);
+static int refuse(pkd_req_t* req, int err);
 static int wait_for_end(pkd_req_t* req, pkd_parker_t* parker,
                         pkd_deadline_t deadline);
 static void woken_by_stranger(pkd_waiter_t* waiter);
@@ -47,7 +51,7 @@ int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
   prepare(&entry, req, object, kind, want);
   req->home = home;
   req->cb = cb;
-  err = take(&entry);
+  err = take(&entry, false);
   if (err == UV_EAGAIN && timeout == 1)
     err = UV_EBUSY;
   if (err == UV_EAGAIN) {
@@ -56,13 +60,12 @@ int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
                            << 32;
     err = enqueue(&entry);
   }
-  if (err != 0 && err != UV_EAGAIN) {
-    req->waiter.token = 0;
-    return err;
-  }
+  if (err != 0 && err != UV_EAGAIN)
+    return refuse(req, err);
   if (err == 0)
     /* relaxed: only this thread has seen the request so far */
-    pkd__store_relaxed(&req->waiter.state, pkd__state(PKD__GRANTED, kind));
+    pkd__store_relaxed(&req->waiter.state,
+                       pkd__state_granted(kind, entry.grant));
   pkd__home_accept(home, req, err == 0);
   return 0;
 }
@@ -76,13 +79,8 @@ int pkd__try(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want) {
   if ((err = pkd__req_startable(req)) != 0)
     return err;
   prepare(&entry, req, object, kind, want);
-  err = take(&entry);
-  if (err == 0)
-    /* relaxed: only this thread has seen the request so far */
-    pkd__store_relaxed(&req->waiter.state, pkd__state(PKD__OWNED, kind));
-  else
-    req->waiter.token = 0;
-  return err == UV_EAGAIN ? UV_EBUSY : err;
+  err = take(&entry, false);
+  return err == UV_EAGAIN ? refuse(req, UV_EBUSY) : settle(&entry, err);
 }
 
 int pkd__block(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want,
@@ -99,18 +97,29 @@ int pkd__block(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want,
     return PKD_EDEADLK;
   prepare(&entry, req, object, kind, want);
   req->link.next = (struct pkd__link*)&parker;
-  err = take(&entry);
+  err = take(&entry, false);
   if (err == UV_EAGAIN && deadline != PKD_FOREVER && deadline <= pkd_now())
     err = UV_ETIMEDOUT;
   if (err == UV_EAGAIN)
     err = enqueue(&entry);
   if (err == UV_EAGAIN)
     return wait_for_end(req, &parker, deadline);
-  if (err == 0)
-    /* relaxed: only this thread has seen the request so far */
-    pkd__store_relaxed(&req->waiter.state, pkd__state(PKD__OWNED, kind));
-  else
-    req->waiter.token = 0;
+  return settle(&entry, err);
+}
+
+/* The end of a start that nobody has to wait for. */
+static int settle(const struct entry* entry, int err) {
+  if (err != 0)
+    return refuse(entry->req, err);
+  /* relaxed: only this thread has seen the request so far */
+  pkd__store_relaxed(
+      &entry->req->waiter.state,
+      pkd__state_delivered(pkd__state_granted(entry->kind, entry->grant)));
+  return (entry->grant & PKD__LEADS) != 0;
+}
+
+static int refuse(pkd_req_t* req, int err) {
+  req->waiter.token = 0;
   return err;
 }
 
@@ -129,8 +138,10 @@ static void prepare(struct entry* entry, pkd_req_t* req, void* object,
   pkd__store_relaxed(&req->waiter.key, object);
 }
 
-/* Takes what the request wants, if nobody waits and it is there. */
-static int take(const struct entry* entry) {
+/* Takes what the request wants, if it is there. While somebody waits, only an
+ * object that counts those who wait looks at newcomers at all, and only under
+ * the lot's lock. */
+static int take(struct entry* entry, bool locked) {
   const struct pkd__face* face = entry->face;
 
   for (;;) {
@@ -139,7 +150,10 @@ static int take(const struct entry* entry) {
 
     if (old & face->closed)
       return UV_ESHUTDOWN;
-    if (old & face->queued || !face->admit(&word, entry->req))
+    if (old & face->queued && !(locked && face->joined != NULL))
+      return UV_EAGAIN;
+    entry->grant = face->admit(&word, entry->req);
+    if (entry->grant == PKD__REFUSED)
       return UV_EAGAIN;
     if (pkd__word_cas(face, entry->object, old, word))
       return 0;
@@ -151,31 +165,48 @@ static int enter(void* arg) {
   struct entry* entry = arg;
   const struct pkd__face* face = entry->face;
   uint64_t old;
+  uint64_t word;
 
-  for (;;) {
-    entry->verdict = take(entry);
+  do {
+    entry->verdict = take(entry, true);
     if (entry->verdict != UV_EAGAIN)
       return 0;
-    old = pkd__word(face, entry->object);
-    if (old & face->queued)
-      break;
-    uint64_t word = old;
-    /* Looked at again: what take() missed may have come back meanwhile. */
-    if (!(old & face->closed) && !face->admit(&word, entry->req) &&
-        pkd__word_cas(face, entry->object, old, old | face->queued))
-      break;
-  }
+    old = word = pkd__word(face, entry->object);
+    /* What take() missed may have come back meanwhile: then look again. */
+  } while (!(old & face->queued) &&
+           ((old & face->closed) || face->admit(&word, entry->req) ||
+            !announce(entry, old)));
+  if (old & face->queued)
+    announce(entry, old);
   /* (S6) release, pairs with (S5): a cancel that finds it queued finds the key */
   pkd__store_release(&entry->req->waiter.state,
                      pkd__state(PKD__QUEUED, entry->kind));
   return 1;
 }
 
+/* Says in the word that one more waits. */
+static bool announce(const struct entry* entry, uint64_t old) {
+  const struct pkd__face* face = entry->face;
+  uint64_t token = entry->req->waiter.token;
+  uint64_t word = old | face->queued;
+
+  if (face->joined != NULL)
+    word = face->joined(word, entry->req);
+  if (word == old || pkd__word_cas(face, entry->object, old, word))
+    return true;
+  entry->req->waiter.token = token; /* it has not joined */
+  return false;
+}
+
 static int enqueue(struct entry* entry) {
   int err = pkd_lot_enqueue(entry->object, &entry->req->waiter, enter, entry);
 
-  if (err == -EAGAIN)
+  if (err == -EAGAIN) {
+    /* It completed what those who wait were waiting for. */
+    if (entry->verdict == 0 && entry->face->joined != NULL)
+      pkd__dispatch(entry->object);
     return entry->verdict;
+  }
   /* In the child of a fork the queued bit may have been a remnant, of waiters
    * that the child does not have; and then nobody looks after this one. */
   if (pkd__in_forked_child())
@@ -187,23 +218,11 @@ static int enqueue(struct entry* entry) {
  * deadline has passed. */
 static int wait_for_end(pkd_req_t* req, pkd_parker_t* parker,
                         pkd_deadline_t deadline) {
-  uint32_t state;
-
   if (pkd_parker_sleep(parker, deadline) != 0 &&
       !pkd__req_end(req, PKD__TIMEDOUT))
     /* Somebody chose it before we could leave, and is about to wake us. */
     pkd_parker_sleep(parker, PKD_FOREVER);
-  /* (S2) acquire, pairs with (S1) */
-  state = pkd__load_acquire(&req->waiter.state);
-  /* (S3) acq_rel, pairs with (S4): either we get it or a cancel revokes it */
-  if (pkd__step_of(state) == PKD__GRANTED &&
-      pkd__cas_acq_rel(&req->waiter.state, &state,
-                       pkd__state(PKD__OWNED, pkd__kind_of(state))))
-    return 0;
-  req->waiter.token = 0;
-  /* relaxed: the request is its owner's again */
-  pkd__store_relaxed(&req->waiter.state, PKD__IDLE);
-  return pkd__req_status(pkd__step_of(state));
+  return pkd__req_settle(req);
 }
 
 /* The engine takes its waiters from the queue and wakes them itself. */
