@@ -43,6 +43,10 @@ const struct pkd__face* pkd__face_of(enum pkd__kind kind) {
   static const struct pkd__face* const faces[PKD__KINDS] = {
       [PKD__KIND_MUTEX] = &pkd__face_mutex,
       [PKD__KIND_SEM] = &pkd__face_sem,
+      [PKD__KIND_EVENT] = &pkd__face_event,
+      [PKD__KIND_ONCE] = &pkd__face_once,
+      [PKD__KIND_GATE] = &pkd__face_gate,
+      [PKD__KIND_BARRIER] = &pkd__face_barrier,
   };
 
   return faces[kind];
@@ -86,6 +90,21 @@ void pkd__close(void* object, enum pkd__kind kind) {
   dispatch(&round);
 }
 
+int pkd__destroy(void* object, enum pkd__kind kind, uint64_t busy,
+                 uint64_t mark) {
+  const struct pkd__face* face = pkd__face_of(kind);
+  uint64_t word;
+
+  if (object == NULL)
+    return UV_EINVAL;
+  do {
+    word = pkd__word(face, object);
+    if ((word & busy) != 0)
+      return UV_EBUSY;
+  } while (!pkd__word_cas(face, object, word, word | mark));
+  return 0;
+}
+
 static void dispatch(struct round* round) {
   do {
     round->seen = round->full = false;
@@ -106,7 +125,7 @@ static void dispatch(struct round* round) {
 static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
   struct round* round = arg;
   pkd_req_t* req = pkd__req_of(waiter);
-  unsigned grant;
+  unsigned grant = PKD__REFUSED;
   /* relaxed: the lot's lock guards it while it is queued */
   enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(&waiter->state));
 
@@ -124,13 +143,15 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
     /* A close that needs several rounds is not overtaken by a grant. */
     round->close |= (round->word & round->face->closed) != 0;
   }
-  grant = round->close ? 0 : round->face->admit(&round->word, req);
-  if (!round->close && grant == PKD__REFUSED)
+  /* Where those who wait are counted, the count may be complete already. */
+  if (!round->close || round->face->gone != NULL)
+    grant = round->face->admit(&round->word, req);
+  if (grant == PKD__REFUSED && !round->close)
     return PKD_UNPARK_STOP;
-  if (round->close && round->face->gone != NULL)
+  if (grant == PKD__REFUSED && round->face->gone != NULL)
     round->word = round->face->gone(round->word);
   /* (S1) release, pairs with (S2) and (S5) */
-  pkd__store_release(&waiter->state, round->close
+  pkd__store_release(&waiter->state, grant == PKD__REFUSED
                                          ? pkd__state(PKD__CLOSED, kind)
                                          : pkd__state_granted(kind, grant));
   round->taken[round->count++] = req;
@@ -181,17 +202,24 @@ static void write_back(struct round* round, bool have_more) {
   round->owed = false;
 }
 
-void pkd__withdraw(const void* key, enum pkd__kind kind, bool was_last) {
-  const struct pkd__face* face = pkd__face_of(kind);
+unsigned pkd__withdraw(const void* key, pkd_req_t* req, bool was_last) {
+  /* relaxed: the lot's lock guards it while it is queued */
+  const struct pkd__face* face =
+      pkd__face_of(pkd__kind_of(pkd__load_relaxed(&req->waiter.state)));
   void* object = (void*)(uintptr_t)key;
   uint64_t word = pkd__word(face, object);
+  unsigned grant = PKD__REFUSED;
 
-  if (face->gone != NULL)
-    word = face->gone(word);
+  if (face->gone != NULL) {
+    grant = face->admit(&word, req);
+    if (grant == PKD__REFUSED)
+      word = face->gone(word);
+  }
   if (was_last)
     word &= ~face->queued;
   if (was_last || face->gone != NULL)
     pkd__word_set(face, object, word);
+  return grant;
 }
 
 /* --- the invariant --------------------------------------------------------- */

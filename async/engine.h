@@ -38,7 +38,8 @@ struct pkd__face {
   unsigned (*admit)(uint64_t* word, pkd_req_t* req);
 
   /* May be NULL. The word when `req` begins to wait, and when one that waited has
-   * left without a grant: for objects that count those who wait. */
+   * left without a grant: for objects that count those who wait, and for those
+   * whose newcomers may pass while others wait. */
   uint64_t (*joined)(uint64_t word, pkd_req_t* req);
   uint64_t (*gone)(uint64_t word);
 
@@ -48,6 +49,10 @@ struct pkd__face {
 
 extern const struct pkd__face pkd__face_mutex;
 extern const struct pkd__face pkd__face_sem;
+extern const struct pkd__face pkd__face_event;
+extern const struct pkd__face pkd__face_once;
+extern const struct pkd__face pkd__face_gate;
+extern const struct pkd__face pkd__face_barrier;
 
 const struct pkd__face* pkd__face_of(enum pkd__kind kind);
 
@@ -82,8 +87,16 @@ void pkd__dispatch(const void* key);
 /** Sets the closed bit and ends every wait with PKD__CLOSED. */
 void pkd__close(void* object, enum pkd__kind kind);
 
-/** A waiter has left the queue at `key` by itself; under the lot's lock. */
-void pkd__withdraw(const void* key, enum pkd__kind kind, bool was_last);
+/** Sets `mark` in the word of an object that nobody uses.
+ * @param busy  bits of the word that say that somebody does
+ * @return 0, UV_EBUSY, or UV_EINVAL for NULL */
+int pkd__destroy(void* object, enum pkd__kind kind, uint64_t busy,
+                 uint64_t mark);
+
+/** `req` has left the queue at `key` by itself; under the lot's lock.
+ * @return PKD__REFUSED; or what it is granted all the same: where those who wait
+ *         are counted, the count may have been complete already */
+unsigned pkd__withdraw(const void* key, pkd_req_t* req, bool was_last);
 
 /* --- the word -------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@ struct ending {
   enum pkd__step step;
   const void* key; /* where it was */
   bool was_last;
+  unsigned grant; /* it was granted in the last moment */
 };
 
 static void removed(void* arg, const void* key, int was_last);
@@ -72,7 +73,7 @@ static bool revoke(pkd_req_t* req, uint32_t state) {
 }
 
 bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
-  struct ending ending = {req, step, NULL, false};
+  struct ending ending = {req, step, NULL, false, PKD__REFUSED};
   struct pkd__bells bells;
 
   if (pkd_lot_remove(&req->waiter, removed, &ending) != 0)
@@ -86,7 +87,7 @@ bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
   /* It may have been the head, and all that kept the others waiting. */
   if (!ending.was_last)
     pkd__dispatch(ending.key);
-  return true;
+  return ending.grant == PKD__REFUSED;
 }
 
 /* Under the lot's lock; the waiter kept the object in place until now. */
@@ -96,9 +97,11 @@ static void removed(void* arg, const void* key, int was_last) {
   /* relaxed: the lot's lock guards it while it is queued */
   enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(state));
 
-  pkd__withdraw(key, kind, was_last != 0);
+  ending->grant = pkd__withdraw(key, ending->req, was_last != 0);
   /* (S1) release, pairs with (S2) and (S5) */
-  pkd__store_release(state, pkd__state(ending->step, kind));
+  pkd__store_release(state, ending->grant == PKD__REFUSED
+                                ? pkd__state(ending->step, kind)
+                                : pkd__state_granted(kind, ending->grant));
   ending->key = key;
   ending->was_last = was_last != 0;
 }

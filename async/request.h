@@ -45,7 +45,16 @@ enum pkd__step {
   PKD__OWNED
 };
 
-enum pkd__kind { PKD__KIND_NONE, PKD__KIND_MUTEX, PKD__KIND_SEM, PKD__KINDS };
+enum pkd__kind {
+  PKD__KIND_NONE,
+  PKD__KIND_MUTEX,
+  PKD__KIND_SEM,
+  PKD__KIND_EVENT,
+  PKD__KIND_ONCE,
+  PKD__KIND_GATE,
+  PKD__KIND_BARRIER,
+  PKD__KINDS
+};
 
 /** What an object answers a request. */
 enum pkd__grant {
@@ -117,7 +126,8 @@ int pkd__req_startable(const pkd_req_t* req);
  * it to its loop or thread, and lets those behind it go on.
  *
  * @param step  PKD__CANCELED or PKD__TIMEDOUT
- * @return false if it was not queued any more; nothing happened then */
+ * @return false if something else ended it: it was not queued any more, or what
+ *         it waited for was complete */
 bool pkd__req_end(pkd_req_t* req, enum pkd__step step);
 
 /** Ends a wait that is over: a grant becomes ownership, if no cancel was faster,

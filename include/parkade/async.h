@@ -4,8 +4,12 @@
 #ifndef PARKADE_ASYNC_H
 #define PARKADE_ASYNC_H
 
+#include <parkade/async/barrier.h>
+#include <parkade/async/event.h>
+#include <parkade/async/gate.h>
 #include <parkade/async/loop.h>
 #include <parkade/async/mutex.h>
+#include <parkade/async/once.h>
 #include <parkade/async/req.h>
 #include <parkade/async/sem.h>
 
