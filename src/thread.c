@@ -8,7 +8,7 @@
  * its parker was woken or after it took itself out of the queue, so whoever
  * chose it finds its memory in place until pkd_parker_wake, which touches the
  * word once and then only names its address. */
-#include <parkade/lot.h>
+#include <parkade/cancel.h>
 
 #include "atomic.h"
 #include "lot.h"
@@ -17,17 +17,49 @@
 struct sleeper {
   pkd_waiter_t waiter; /* first: wake() gets its address */
   pkd_parker_t parker;
+  const pkd_park_t* how;
+  bool cancelled; /* by the firing thread, before it wakes the parker */
+  pkd_cancel_link_t link;
 };
 
 static void wake_sleeper(pkd_waiter_t* waiter) {
   pkd_parker_wake(&((struct sleeper*)waiter)->parker);
 }
 
-int pkd_lot_park(const void* key, const pkd_park_t* how,
-                 pkd_deadline_t deadline, pkd_parked_t* parked) {
-  struct sleeper self = {{0}, {0}};
+/* In the thread that fires. A sleeper that was chosen already is left alone: it
+ * has been granted what it waits for. */
+static void cancel_sleeper(pkd_cancel_link_t* link) {
+  char* at = (char*)link - offsetof(struct sleeper, link);
+  struct sleeper* self = (struct sleeper*)(void*)at;
+  const pkd_park_t* how = self->how;
+
+  if (pkd_lot_remove(&self->waiter, how->timed_out, how->arg) == 0) {
+    self->cancelled = true;
+    pkd_parker_wake(&self->parker);
+  }
+}
+
+/* The link comes after the queueing, so that who fires finds us queued, and goes
+ * before we leave: unlink waits for a cancel_sleeper() under way. */
+static int sleep_cancellable(struct sleeper* self, pkd_deadline_t deadline) {
+  const pkd_cancel_t* cancel = self->how->cancel;
+  pkd_deadline_t limit = pkd_cancel_deadline(cancel);
   int rc;
 
+  self->link.fire = cancel_sleeper;
+  if (pkd_cancel_link(cancel, &self->link) != 0)
+    return -ECANCELED;
+  rc = pkd_parker_sleep(&self->parker, deadline < limit ? deadline : limit);
+  pkd_cancel_unlink(&self->link);
+  return rc != 0 && limit <= deadline ? -ECANCELED : rc;
+}
+
+int pkd_lot_park(const void* key, const pkd_park_t* how,
+                 pkd_deadline_t deadline, pkd_parked_t* parked) {
+  struct sleeper self = {0};
+  int rc;
+
+  self.how = how;
   self.waiter.wake = wake_sleeper;
   self.waiter.token = how->token;
   self.waiter.due = how->due;
@@ -37,8 +69,12 @@ int pkd_lot_park(const void* key, const pkd_park_t* how,
     return rc;
   if (how->before_sleep != NULL)
     how->before_sleep(how->arg);
-  rc = pkd_parker_sleep(&self.parker, deadline);
-  if (rc != 0 && pkd_lot_remove(&self.waiter, how->timed_out, how->arg) != 0) {
+  rc = how->cancel != NULL ? sleep_cancellable(&self, deadline)
+                           : pkd_parker_sleep(&self.parker, deadline);
+  if (self.cancelled) {
+    rc = -ECANCELED;
+  } else if (rc != 0 &&
+             pkd_lot_remove(&self.waiter, how->timed_out, how->arg) != 0) {
     /* Chosen before we could leave: the waker counts on us, and holds our
      * memory until it has woken us. */
     pkd_parker_sleep(&self.parker, PKD_FOREVER);

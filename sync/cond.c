@@ -69,16 +69,17 @@ static void gave_up(void* arg, const void* key, int was_last) {
 }
 
 /* Late, and not holding the mutex. */
-static int give_up(struct wait* w, uint64_t left_as) {
+static int give_up(struct wait* w, uint64_t left_as, int why) {
   if (pkd_mutex_trylock(w->m) == 0)
-    return left_as == WAITING ? -ETIMEDOUT : 0;
+    return left_as == WAITING ? why : 0;
   if (left_as == SIGNALLED)
     pkd_cond_signal(w->c);
   return PKD_ENOTHELD;
 }
 
-int pkd_cond_wait_until(pkd_cond_t* c, pkd_mutex_t* m,
-                        pkd_deadline_t deadline) {
+int pkd_cond_wait_cancellable(pkd_cond_t* c, pkd_mutex_t* m,
+                              const pkd_cancel_t* cancel,
+                              pkd_deadline_t deadline) {
   struct wait w = {c, m};
   pkd_park_t how = {0};
   pkd_parked_t parked = {0, 0};
@@ -89,14 +90,20 @@ int pkd_cond_wait_until(pkd_cond_t* c, pkd_mutex_t* m,
   how.timed_out = gave_up;
   how.arg = &w;
   how.token = WAITING;
+  how.cancel = cancel;
   rc = pkd_lot_park(c, &how, deadline, &parked);
   if (rc == -EAGAIN)
     return -EINVAL;
   if (rc == 0)
-    rc = pkd__mutex_lock_woken(m, deadline, parked.token);
+    rc = pkd__mutex_lock_woken(m, cancel, deadline, parked.token);
   if (rc == 0)
     return 0;
-  return give_up(&w, parked.state != 0 ? parked.state : parked.token);
+  return give_up(&w, parked.state != 0 ? parked.state : parked.token, rc);
+}
+
+int pkd_cond_wait_until(pkd_cond_t* c, pkd_mutex_t* m,
+                        pkd_deadline_t deadline) {
+  return pkd_cond_wait_cancellable(c, m, NULL, deadline);
 }
 
 int pkd_cond_wait(pkd_cond_t* c, pkd_mutex_t* m) {

@@ -34,8 +34,9 @@
 struct attempt {
   pkd_mutex_t* m;
   pkd_deadline_t deadline;
-  uint32_t due; /* end of patience; 0 until the first sleep */
-  bool waker;   /* bit W is ours */
+  const pkd_cancel_t* cancel; /* or NULL */
+  uint32_t due;               /* end of patience; 0 until the first sleep */
+  bool waker;                 /* bit W is ours */
   pkd__spin_t spin;
 };
 
@@ -45,7 +46,7 @@ static int still_held(void* m) {
 }
 
 /* Asleep in the queue until woken or late.
- * @return 0 compete again; 1 handed over; -ETIMEDOUT */
+ * @return 0 compete again; 1 handed over; -ETIMEDOUT, -ECANCELED */
 static int sleep_in_queue(struct attempt* a) {
   pkd_park_t how = {0};
   pkd_parked_t parked = {PKD__TOKEN_NONE, 0};
@@ -58,9 +59,10 @@ static int sleep_in_queue(struct attempt* a) {
   how.arg = a->m;
   how.due = a->due;
   how.front = a->waker;
+  how.cancel = a->cancel;
   a->waker = false;
   rc = pkd_lot_park(a->m, &how, a->deadline, &parked);
-  if (rc == -ETIMEDOUT)
+  if (rc == -ETIMEDOUT || rc == -ECANCELED)
     return rc;
   a->waker = rc == 0 && parked.token == PKD__TOKEN_WAKER;
   a->spin = (pkd__spin_t)PKD__SPIN_INIT;
@@ -94,15 +96,22 @@ static int lock(struct attempt* a) {
 }
 
 int pkd__mutex_lock_slow(pkd_mutex_t* m, pkd_deadline_t deadline) {
-  struct attempt a = {m, deadline, 0, false, PKD__SPIN_INIT};
+  struct attempt a = {m, deadline, NULL, 0, false, PKD__SPIN_INIT};
 
   return lock(&a);
 }
 
-int pkd__mutex_lock_woken(pkd_mutex_t* m, pkd_deadline_t deadline,
-                          uint64_t token) {
-  struct attempt a = {m, deadline, 0, token == PKD__TOKEN_WAKER,
-                      PKD__SPIN_INIT};
+int pkd__mutex_lock_cancellable_slow(pkd_mutex_t* m, const pkd_cancel_t* cancel,
+                                     pkd_deadline_t deadline) {
+  struct attempt a = {m, deadline, cancel, 0, false, PKD__SPIN_INIT};
+
+  return lock(&a);
+}
+
+int pkd__mutex_lock_woken(pkd_mutex_t* m, const pkd_cancel_t* cancel,
+                          pkd_deadline_t deadline, uint64_t token) {
+  struct attempt a = {
+      m, deadline, cancel, 0, token == PKD__TOKEN_WAKER, PKD__SPIN_INIT};
 
   return token == PKD__TOKEN_HANDOFF ? 0 : lock(&a);
 }

@@ -42,6 +42,9 @@ typedef uint64_t pkd_deadline_t;
 /** The deadline that never comes. */
 #define PKD_FOREVER UINT64_MAX
 
+/** What ends a wait from outside: see cancel.h. */
+typedef struct pkd_cancel pkd_cancel_t;
+
 /** The present, in nanoseconds of the monotonic clock.
  *
  * @return a time that never goes back; its zero means nothing

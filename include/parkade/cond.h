@@ -66,6 +66,20 @@ PKD_API int pkd_cond_wait_until(pkd_cond_t* c, pkd_mutex_t* m,
 /** The same with a span in nanoseconds from now; too long a span never ends. */
 PKD_API int pkd_cond_wait_for(pkd_cond_t* c, pkd_mutex_t* m, uint64_t ns);
 
+/** The same, or gives up when `cancel` is fired or at `deadline`.
+ *
+ * @param cancel  see cancel.h; NULL makes this pkd_cond_wait_until
+ * @return 0            signalled; `m` is held
+ *         -ECANCELED   cancelled before a signal; `m` is held (it was free)
+ *         -ETIMEDOUT   as pkd_cond_wait_until
+ *         PKD_ENOTHELD late or cancelled, and somebody else keeps `m`: `m` is
+ *                      *not* held; a signal that had chosen this thread has gone
+ *                      on to another waiter
+ *         -EINVAL      others wait at `c` with another mutex; `m` is still held */
+PKD_API int pkd_cond_wait_cancellable(pkd_cond_t* c, pkd_mutex_t* m,
+                                      const pkd_cancel_t* cancel,
+                                      pkd_deadline_t deadline);
+
 /** Ends the wait of the oldest waiter.
  *
  * @return 1 somebody's wait ends; 0 nobody waited, and nothing is remembered

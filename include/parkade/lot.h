@@ -70,9 +70,10 @@ typedef struct pkd_unpark_result {
 /** @return nonzero to wait, 0 to give up at once. Under the lock of the key. */
 typedef int (*pkd_validate_cb)(void* arg);
 
-/** Told that a waiter left `key`'s queue by itself (deadline or remove), under the
- * lock of the key. `key` is where it was: not where it was enqueued, if it was
- * requeued since. `was_last`: that queue is empty now. */
+/** Told that a waiter left `key`'s queue unchosen (deadline, cancel or remove),
+ * under the lock of the key. `key` is where it was: not where it was enqueued, if
+ * it was requeued since. `was_last`: that queue is empty now. A parked thread that
+ * is cancelled sleeps while this runs, in the thread that cancels. */
 typedef void (*pkd_removed_cb)(void* arg, const void* key, int was_last);
 
 /** Told what an unpark did, once, also when nobody waited, under the lock of the
@@ -93,11 +94,12 @@ typedef struct pkd_park {
   uint32_t due;                    /* pkd_lot_due(), or 0 */
   int front;                       /* nonzero: wait at the head of the queue (a
                                       woken waiter that lost keeps its place) */
+  const pkd_cancel_t* cancel;      /* ends the sleep too; may be NULL */
 } pkd_park_t;
 
 /** What a thread learns when its sleep has ended. */
 typedef struct pkd_parked {
-  uint64_t token; /* unpark token; after -ETIMEDOUT the park token */
+  uint64_t token; /* unpark token; if nobody unparked it, the park token */
   uint32_t state; /* what the last requeue gave it; 0: it was never moved */
 } pkd_parked_t;
 
@@ -110,8 +112,10 @@ typedef struct pkd_parked {
  * @return 0           another thread unparked this one
  *         -EAGAIN     validate said no; the thread was not queued
  *         -ETIMEDOUT  the deadline passed while queued; timed_out was called
- *         A waiter that was unparked before its deadline could be handled
- *         returns 0: whoever unparked it counts on that.
+ *         -ECANCELED  how->cancel was fired while queued, or before, or its
+ *                     deadline came first; timed_out was called
+ *         A waiter that was unparked before its deadline or its cancel could be
+ *         handled returns 0: whoever unparked it counts on that.
  * Blocks:    yes
  * Threads:   any; not from a callback of the lot
  * Order:     what the unparker did before is visible after a return of 0 */

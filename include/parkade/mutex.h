@@ -39,6 +39,9 @@ typedef struct pkd_mutex {
 
 /* The slow paths. Use the functions below. */
 PKD_API int pkd__mutex_lock_slow(pkd_mutex_t* m, pkd_deadline_t deadline);
+PKD_API int pkd__mutex_lock_cancellable_slow(pkd_mutex_t* m,
+                                             const pkd_cancel_t* cancel,
+                                             pkd_deadline_t deadline);
 PKD_API int pkd__mutex_trylock_slow(pkd_mutex_t* m);
 PKD_API void pkd__mutex_unlock_slow(pkd_mutex_t* m);
 
@@ -93,6 +96,21 @@ static inline int pkd_mutex_lock_until(pkd_mutex_t* m,
  * the clock never ends. */
 static inline int pkd_mutex_lock_for(pkd_mutex_t* m, uint64_t ns) {
   return pkd__mutex_lock_fast(m) ? 0 : pkd__mutex_lock_slow(m, pkd_after(ns));
+}
+
+/** Locks `m`, or gives up when `cancel` is fired or at `deadline`.
+ *
+ * @param cancel    see cancel.h; NULL makes this pkd_mutex_lock_until
+ * @return 0           held; a free mutex is taken though `cancel` is fired
+ *         -ECANCELED  not held, nothing changed
+ *         -ETIMEDOUT  not held, nothing changed
+ * Otherwise as pkd_mutex_lock_until. */
+static inline int pkd_mutex_lock_cancellable(pkd_mutex_t* m,
+                                             const pkd_cancel_t* cancel,
+                                             pkd_deadline_t deadline) {
+  return pkd__mutex_lock_fast(m)
+             ? 0
+             : pkd__mutex_lock_cancellable_slow(m, cancel, deadline);
 }
 
 /** Unlocks `m`. Wakes at most one waiter, and none if one is on its way already.

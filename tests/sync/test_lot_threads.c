@@ -47,7 +47,7 @@ static int note_validate(void* arg) {
 
 static void park_gives_up_at_once_when_validate_says_no(void** state) {
   struct note note = {.answer = 0};
-  pkd_park_t how = {note_validate, note_sleep, note_late, &note, 1, 0, 0};
+  pkd_park_t how = {note_validate, note_sleep, note_late, &note, 1, 0, 0, NULL};
   pkd_parked_t parked = {99, 99};
 
   (void)state;
@@ -66,7 +66,8 @@ static void park_ends_at_a_deadline_past_now_or_to_come(void** state) {
   (void)state;
   for (size_t i = 0; i < sizeof deadlines / sizeof deadlines[0]; i++) {
     struct note note = {.answer = 1};
-    pkd_park_t how = {note_validate, note_sleep, note_late, &note, 31, 0, 0};
+    pkd_park_t how = {note_validate, note_sleep, note_late, &note, 31, 0, 0,
+                      NULL};
     pkd_parked_t parked = {0, 9};
 
     assert_int_equal(pkd_lot_park(&here, &how, deadlines[i], &parked),
@@ -102,7 +103,7 @@ static void unpark_here(void* arg) {
 }
 
 static void an_unpark_before_the_sleep_is_not_lost(void** state) {
-  pkd_park_t how = {yes_always, unpark_here, NULL, NULL, 1, 0, 0};
+  pkd_park_t how = {yes_always, unpark_here, NULL, NULL, 1, 0, 0, NULL};
   pkd_parked_t parked;
 
   (void)state;
@@ -126,7 +127,8 @@ static void requeue_myself(void* arg) {
 
 static void a_late_waiter_is_told_where_it_was_moved(void** state) {
   struct note note = {.answer = 1};
-  pkd_park_t how = {note_validate, requeue_myself, note_late, &note, 3, 0, 0};
+  pkd_park_t how = {note_validate, requeue_myself, note_late, &note, 3, 0, 0,
+                    NULL};
   pkd_parked_t parked;
 
   (void)state;
@@ -242,7 +244,8 @@ static void a_waiter_chosen_at_its_deadline_returns_zero(void** state) {
   (void)state;
   for (unsigned round = 0; round < 100; round++) {
     struct taken taken = {NULL, round};
-    pkd_park_t how = {yes_always, take_myself, note_late, &taken, 1, 0, 0};
+    pkd_park_t how = {yes_always, take_myself, note_late, &taken,
+                      1,          0,           0,         NULL};
     pkd_parked_t parked;
 
     assert_int_equal(pkd_lot_park(&here, &how, 0, &parked), 0);
