@@ -18,7 +18,7 @@
  *                                       leads and all pass, no Q ; one is gone ->
  *                                       a-1 ; abort -> B, 0, no Q
  *   1 0  0           broken             reset -> 0 0
- *   tests/unit/test_word_async_barrier.c walks these rows. */
+ *   tests/unit/test_word_async_counts.c walks these rows. */
 #ifndef PKD_WORD_ASYNC_BARRIER_H
 #define PKD_WORD_ASYNC_BARRIER_H
 

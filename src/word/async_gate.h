@@ -17,7 +17,7 @@
  *   1 1  n > 0    shut, awaited   leave -> n-1 ; the last leaves -> 0, no Q, all
  *                                 who closed pass ; the last one gone -> no Q
  *   1 0  0        shut, empty     nothing: whoever closes passes
- *   tests/unit/test_word_async_gate.c walks these rows. */
+ *   tests/unit/test_word_async_counts.c walks these rows. */
 #ifndef PKD_WORD_ASYNC_GATE_H
 #define PKD_WORD_ASYNC_GATE_H
 

@@ -16,7 +16,7 @@
  *   0 1 1   under way, awaited        done -> 100, all pass ; failed -> the head
  *                                     leads, 01x ; the last one gone -> 010
  *   1 0 0   done                      nothing
- *   tests/unit/test_word_async_once.c walks these rows. */
+ *   tests/unit/test_word_async_counts.c walks these rows. */
 #ifndef PKD_WORD_ASYNC_ONCE_H
 #define PKD_WORD_ASYNC_ONCE_H
 
