@@ -118,6 +118,30 @@ void explore_free(void* block) {
            ex_arena_name((uintptr_t)block));
 }
 
+/* The linker's --wrap sends the library's allocations here. */
+void* __real_malloc(size_t size);
+void* __real_calloc(size_t count, size_t size);
+void __real_free(void* block);
+void* __wrap_malloc(size_t size);
+void* __wrap_calloc(size_t count, size_t size);
+void __wrap_free(void* block);
+
+void* __wrap_malloc(size_t size) {
+  return ex.inside || ex.quiet ? explore_alloc(size) : __real_malloc(size);
+}
+
+void* __wrap_calloc(size_t count, size_t size) {
+  return ex.inside || ex.quiet ? explore_alloc(count * size)
+                               : __real_calloc(count, size);
+}
+
+void __wrap_free(void* block) {
+  if (ex_arena_holds((uintptr_t)block))
+    explore_free(block);
+  else
+    __real_free(block);
+}
+
 void explore_name(const void* at, size_t size, const char* name) {
   if (name_count < NAMES) {
     names[name_count].at = (uintptr_t)at;

@@ -49,6 +49,12 @@ typedef struct ex_thread {
   ex_clock_t fenced;   /* clock at its last release fence */
   ex_clock_t sc_view;  /* what its last seq_cst fence may not miss */
 
+  /* the last look that changed nothing, and how often it was repeated */
+  const void* look_pc;
+  uintptr_t look_at;
+  uint64_t look_value;
+  int looks;
+
   uintptr_t live; /* its stack below this holds only returned frames */
   uint64_t hash;  /* of its history, for the cache */
   int priority;   /* PCT */
@@ -57,6 +63,7 @@ typedef struct ex_thread {
 /** The execution under way. */
 typedef struct ex_run {
   bool inside; /* explored code is running: the hooks act */
+  bool quiet;  /* it is, but only its writes to statics are noted */
   ex_thread_t thread[EX_THREADS];
   int threads;
   int current;
@@ -170,6 +177,10 @@ void ex_fiber_switch(int from, int to);
 /** Runs thread 0 until ex_fiber_leave(). */
 void ex_fiber_run(void);
 void ex_fiber_leave(void) __attribute__((noreturn));
+/** Lets the running code have `to`'s thread-local variables instead of `from`'s. */
+void ex_fiber_swap_tls(int from, int to);
+/** Is `at` thread-local? Every fiber has its own copy there. */
+bool ex_fiber_is_tls(uintptr_t at);
 /** @return whose stack `at` lies on, -1 for none */
 int ex_fiber_owner(uintptr_t at);
 /** @return bytes between `at` and the start of its thread's stack */

@@ -65,12 +65,21 @@ extern const explore_scenario_t explore_seeded_async[];
 extern const explore_scenario_t explore_lot[];
 extern const explore_scenario_t explore_mutex[];
 extern const explore_scenario_t explore_cond[];
+extern const explore_scenario_t explore_async[];
 
 /** Called once, before the first execution; scenario.c. */
 void explore_prepare(void);
 
 /** Starts a thread. Only from the scenario's body. */
 void explore_spawn(void (*entry)(void* arg), void* arg);
+
+/** Runs `setup` at once, unwatched, as if the thread spawned last did it before
+ * it starts: for what is long and has nothing to do with the others. Only before
+ * any thread runs; must not wait for anything. */
+void explore_setup(void (*setup)(void* arg), void* arg);
+
+/** Does something happen here for no reason? Spends the bound `spurious`. */
+bool explore_spurious(void);
 
 /** Waits until all threads have ended; sees all they did. */
 void explore_join(void);

@@ -9,12 +9,18 @@
  * stack is entered anew in each execution: whatever the last one left half done
  * there is forgotten.
  *
+ * Thread-local variables of the explored code lie in one block, that of the only
+ * OS thread. It is copied out and in at every switch, and starts from the
+ * program's image like that of a real thread.
+ *
  * Must be compiled without _FORTIFY_SOURCE: glibc's checked longjmp takes a
  * jump to another stack for an attack. */
 #include "engine.h"
 
+#include <link.h>
 #include <setjmp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <ucontext.h>
 
 typedef struct fiber {
@@ -23,10 +29,40 @@ typedef struct fiber {
   bool has_entrance;
 } fiber_t;
 
+#define TLS_MOST 256
+
+static struct {
+  char* block; /* NULL: the program has none */
+  size_t size;
+  const char* image;
+  size_t image_size;
+} tls;
+
+static char tls_of[EX_THREADS][TLS_MOST];
 static fiber_t fibers[EX_THREADS];
 static jmp_buf driver;
 static ucontext_t maker;
 static int making;
+
+/* dl_iterate_phdr() shows the program first. */
+static int find_tls(struct dl_phdr_info* info, size_t size, void* arg) {
+  (void)size;
+  (void)arg;
+  for (int i = 0; i < info->dlpi_phnum; i++)
+    if (info->dlpi_phdr[i].p_type == PT_TLS) {
+      tls.block = info->dlpi_tls_data;
+      tls.size = info->dlpi_phdr[i].p_memsz;
+      tls.image = (const char*)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+      tls.image_size = info->dlpi_phdr[i].p_filesz;
+    }
+  if (tls.size > TLS_MOST)
+    abort();
+  return 1;
+}
+
+bool ex_fiber_is_tls(uintptr_t at) {
+  return at - (uintptr_t)tls.block < tls.size;
+}
 
 /* First visit: note the way in and go back. Later visits: live a thread's life. */
 static void enter(void) {
@@ -59,10 +95,22 @@ void ex_fiber_make(int id) {
 
   if (!fiber->has_entrance)
     abort(); /* ex_fiber_run() has made them all */
-  __builtin_memcpy(&fiber->at, &fiber->entrance, sizeof fiber->at);
+  memcpy(&fiber->at, &fiber->entrance, sizeof fiber->at);
+  if (tls.size > 0) {
+    memset(tls_of[id], 0, tls.size);
+    memcpy(tls_of[id], tls.image, tls.image_size);
+  }
+}
+
+void ex_fiber_swap_tls(int from, int to) {
+  if (tls.size > 0) {
+    memcpy(tls_of[from], tls.block, tls.size);
+    memcpy(tls.block, tls_of[to], tls.size);
+  }
 }
 
 void ex_fiber_switch(int from, int to) {
+  ex_fiber_swap_tls(from, to);
   if (_setjmp(fibers[from].at) == 0)
     _longjmp(fibers[to].at, 1);
 }
@@ -76,8 +124,12 @@ void ex_fiber_run(void) {
       dig_entrance(id);
     else
       fibers[id].has_entrance = true;
+  if (tls.block == NULL)
+    dl_iterate_phdr(find_tls, NULL);
   if (_setjmp(driver) == 0) {
     ex_fiber_make(0);
+    if (tls.size > 0)
+      memcpy(tls.block, tls_of[0], tls.size);
     _longjmp(fibers[0].at, 1);
   }
 }

@@ -168,6 +168,18 @@ static void event_read(location_t* location, int age) {
   location->reads += ex_self()->hash;
 }
 
+/* Notes a look that changed nothing: a loop of those waits for another thread. */
+static void note_look(uintptr_t at, uint64_t value, const void* pc) {
+  ex_thread_t* self = ex_self();
+  bool again =
+      self->look_pc == pc && self->look_at == at && self->look_value == value;
+
+  self->looks = again ? self->looks + 1 : 0;
+  self->look_pc = pc;
+  self->look_at = at;
+  self->look_value = value;
+}
+
 static void read_from(store_t* store, int order) {
   ex_thread_t* self = ex_self();
 
@@ -201,6 +213,8 @@ static void append(location_t* location, uint64_t value, int order,
   store->seen[ex.current] = self->clock.at[ex.current];
   if (order == __ATOMIC_SEQ_CST)
     location->newest_sc = location->count - 1;
+  self->look_pc = NULL;
+  self->looks = 0;
   tick(); /* what the thread does now is not released by this store */
 }
 
@@ -245,6 +259,7 @@ uint64_t ex_load(uintptr_t at, int size, int order, const void* pc) {
   store = &location->store[newest - age];
   event_read(location, age);
   read_from(store, order);
+  note_look(at, store->value, pc);
   EX_TRACE(pc, "load   %s is %llu%s, %s", ex_arena_name(at),
            (unsigned long long)store->value, age > 0 ? " (STALE)" : "",
            order_name(order));
@@ -256,6 +271,7 @@ void ex_store(uintptr_t at, int size, uint64_t value, int order,
   location_t* location;
 
   if (!ex.inside) {
+    ex_shadow_access(at, (size_t)size, EX_ATOMIC | EX_WRITE, pc);
     poke(at, size, value);
     return;
   }
@@ -319,6 +335,7 @@ uint64_t ex_rmw(uintptr_t at, int size, ex_rmw_t op, uint64_t operand,
   uint64_t value;
 
   if (!ex.inside) {
+    ex_shadow_access(at, (size_t)size, EX_ATOMIC | EX_WRITE, pc);
     poke(at, size, apply(op, old, operand, size));
     return old;
   }
@@ -360,6 +377,7 @@ bool ex_cas(uintptr_t at, int size, uint64_t* expected, uint64_t desired,
   if (!ex.inside) {
     uint64_t old = peek(at, size);
     bool same = old == *expected;
+    ex_shadow_access(at, (size_t)size, EX_ATOMIC | EX_WRITE, pc);
     if (same)
       poke(at, size, desired);
     *expected = old;
@@ -384,6 +402,7 @@ bool ex_cas(uintptr_t at, int size, uint64_t* expected, uint64_t desired,
   ex_shadow_access(at, (size_t)size, EX_ATOMIC, pc);
   event_read(location, age);
   read_from(store, failure);
+  note_look(at, store->value, pc);
   EX_TRACE(pc, "cas    %s fails: is %llu%s, not %llu", ex_arena_name(at),
            (unsigned long long)store->value, age > 0 ? " (STALE)" : "",
            (unsigned long long)*expected);

@@ -21,6 +21,8 @@ int pkd__os_wait(uint32_t* word, uint32_t expected, uint64_t deadline) {
   uint32_t found;
   int rc;
 
+  if (!ex.inside)
+    ex_fail(EXPLORE_CRASH, "T%d sleeps in its setup", ex.current);
   NOTE_FRAME();
   ex_point();
   found = ex_kernel_read(word, pc);
@@ -59,7 +61,8 @@ uint64_t pkd__os_now(void) {
     ex.now += JUMP;
     EX_TRACE(__builtin_return_address(0), "clock  is 2 ms later");
   }
-  ex_event(ex.now);
+  if (ex.inside)
+    ex_event(ex.now);
   return ex.now;
 }
 

@@ -26,14 +26,14 @@ const char* ex_verdict_name(explore_verdict_t verdict) {
 }
 
 void ex_leave(void) {
-  ex.inside = false;
+  ex.inside = ex.quiet = false;
   ex_fiber_leave();
 }
 
 void ex_fail(explore_verdict_t verdict, const char* format, ...) {
   va_list args;
 
-  ex.inside = false;
+  ex.inside = ex.quiet = false;
   va_start(args, format);
   vsnprintf(ex.message, sizeof ex.message, format, args);
   va_end(args);
@@ -44,7 +44,7 @@ void ex_fail(explore_verdict_t verdict, const char* format, ...) {
 void explore_fail(const char* format, ...) {
   va_list args;
 
-  ex.inside = false;
+  ex.inside = ex.quiet = false;
   va_start(args, format);
   vsnprintf(ex.message, sizeof ex.message, format, args);
   va_end(args);
@@ -58,7 +58,7 @@ void explore_outcome(int bit) {
 
 /* A panic of the library or a bad pointer, in explored code. */
 static void on_signal(int number) {
-  if (ex.inside)
+  if (ex.inside || ex.quiet)
     ex_fail(EXPLORE_CRASH, "T%d: signal %d", ex.current, number);
   signal(number, SIG_DFL);
   raise(number);

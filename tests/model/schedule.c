@@ -40,7 +40,8 @@ void ex_point(void) {
     self->fresh = false;
     ex.steps++;
   } else {
-    reschedule(false);
+    /* Who looks again and again at what does not change asks to yield. */
+    reschedule(self->looks >= 2);
   }
 }
 
@@ -53,6 +54,13 @@ void explore_yield(void) {
   ex_self()->fresh = true;
 }
 
+bool explore_spurious(void) {
+  if (ex.spent.spurious >= ex_bounds.spurious || explore_choose(2) == 0)
+    return false;
+  ex.spent.spurious++;
+  return true;
+}
+
 int ex_sleep(uint32_t* word, uint32_t expected, uint64_t deadline) {
   ex_thread_t* self = ex_self();
 
@@ -61,6 +69,8 @@ int ex_sleep(uint32_t* word, uint32_t expected, uint64_t deadline) {
   self->expected = expected;
   self->deadline = deadline;
   self->result = 0;
+  self->looks = 0;
+  self->look_pc = NULL;
   reschedule(false);
   self->fresh = true;
   return self->result;
@@ -117,6 +127,21 @@ void explore_spawn(void (*entry)(void* arg), void* arg) {
   ex.thread[id].clock.at[id] = 1;
   self->clock.at[ex.current]++; /* what follows is not the child's past */
   ex_fiber_make(id);
+}
+
+void explore_setup(void (*setup)(void* arg), void* arg) {
+  int self = ex.current;
+  int other = ex.threads - 1;
+
+  ex_fiber_swap_tls(self, other);
+  ex.current = other;
+  ex.inside = false;
+  ex.quiet = true;
+  setup(arg);
+  ex.quiet = false;
+  ex.inside = true;
+  ex.current = self;
+  ex_fiber_swap_tls(other, self);
 }
 
 void explore_join(void) {

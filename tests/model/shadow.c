@@ -69,7 +69,9 @@ void ex_shadow_begin(void) {
 void ex_shadow_restore(void) {
   while (saved_count > 0) {
     saved_count--;
-    memcpy(saved[saved_count].at, &saved[saved_count].value, 8);
+    /* what was only read may be read-only */
+    if (*saved[saved_count].at != saved[saved_count].value)
+      *saved[saved_count].at = saved[saved_count].value;
   }
 }
 
@@ -77,6 +79,10 @@ static record_t* new_record(void) {
   if (record_count == RECORDS)
     ex_fail(EXPLORE_CRASH, "one execution touches too much memory");
   return &records[record_count++];
+}
+
+static bool is_static(uintptr_t at) {
+  return ex_fiber_owner(at) < 0 && !ex_arena_holds(at);
 }
 
 static head_t* find(uintptr_t cell) {
@@ -89,7 +95,7 @@ static head_t* find(uintptr_t cell) {
     heads[i].execution = execution;
     heads[i].cell = cell;
     heads[i].first = -1;
-    if (ex_fiber_owner(cell * 8) < 0 && !ex_arena_holds(cell * 8)) {
+    if (is_static(cell * 8)) {
       if (saved_count == RECORDS)
         ex_fail(EXPLORE_CRASH, "one execution touches too much memory");
       saved[saved_count].at = at;
@@ -98,6 +104,12 @@ static head_t* find(uintptr_t cell) {
     }
   }
   return &heads[i];
+}
+
+static void save_statics(uintptr_t at, size_t size) {
+  if (is_static(at))
+    for (uintptr_t cell = at / 8; cell <= (at + size - 1) / 8; cell++)
+      find(cell);
 }
 
 /* Leaves in `record` only the bytes of `mask`. */
@@ -152,8 +164,13 @@ void ex_shadow_access(uintptr_t at, size_t size, unsigned kind,
                       const void* pc) {
   uintptr_t end = at + size;
 
-  if (!ex.inside)
+  if (ex_fiber_is_tls(at))
     return;
+  if (!ex.inside) {
+    if (ex.quiet)
+      save_statics(at, size);
+    return;
+  }
   check_alive(at, pc);
   while (at < end) {
     unsigned first = at & 7;
