@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * remutex.h - pkd_remutex_t: a mutex that its holder may lock again.
+ *
+ * For code that calls back into itself with the lock held. It belongs to a
+ * thread: only the holder can unlock it, and must as often as it has locked.
+ *
+ *   static pkd_remutex_t m;                    zeroed memory is a free mutex
+ *   PKD_WITH_REMUTEX(&m) { visit(tree); }      visit may lock m again
+ *
+ * Sixteen bytes: a pkd_mutex_t with its fairness, an owner, a count. The owner
+ * is checked, the count cannot overflow unseen.
+ *
+ * A thread that ends while it holds one leaves it held for ever (a later thread
+ * may get its number and pass for the owner: end no thread that holds a lock).
+ * In the child of a fork the forking thread owns what it owned before. No
+ * condition takes one: a wait could give up only one of several locks. */
+#ifndef PARKADE_REMUTEX_H
+#define PARKADE_REMUTEX_H
+
+#include <parkade/mutex.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A re-entrant mutex. Zeroed = free; the fields are the library's alone. */
+typedef struct pkd_remutex {
+  uintptr_t owner;   /* atomic; pkd_thread_id() of the holder, 0: none */
+  uint32_t count;    /* the holder's: locks not unlocked yet */
+  pkd_mutex_t mutex; /* what others wait for */
+} pkd_remutex_t;
+
+#define PKD_REMUTEX_INIT                                                       \
+  { 0, 0, PKD_MUTEX_INIT }
+
+/** Locks `m` once more.
+ *
+ * @param m   any; free, held by this thread, or held by another
+ * Blocks:    while another thread holds it
+ * Threads:   any; not from signal handlers
+ * Order:     acquire; pairs with the unlock that let us in
+ * Memory:    allocates nothing; `m` stays in place while anyone waits
+ * Fairness:  that of pkd_mutex_t
+ * More than UINT32_MAX locks at a time stop the program. */
+PKD_API void pkd_remutex_lock(pkd_remutex_t* m);
+
+/** Locks `m` if no other thread holds it.
+ *
+ * @return 0 held once more; -EBUSY another thread holds it
+ *         -EAGAIN held as often as can be counted; nothing changed
+ * Blocks:    no
+ * Threads:   any; not from signal handlers
+ * Order:     acquire on success */
+PKD_API int pkd_remutex_trylock(pkd_remutex_t* m);
+
+/** Locks `m`, or gives up when `cancel` is fired or at `deadline`.
+ *
+ * @param cancel    see cancel.h; may be NULL
+ * @param deadline  absolute, nanoseconds of pkd_now(); a past one makes this a
+ *                  trylock, PKD_FOREVER never comes
+ * @return 0 held once more; -ETIMEDOUT, -ECANCELED not; -EAGAIN as trylock
+ * Blocks:    while another thread holds it, until `deadline` at most
+ * Threads:   any; not from signal handlers
+ * Order:     acquire on success */
+PKD_API int pkd_remutex_lock_cancellable(pkd_remutex_t* m,
+                                         const pkd_cancel_t* cancel,
+                                         pkd_deadline_t deadline);
+
+/** Locks `m`, or gives up at `deadline`. The above, without a token. */
+static inline int pkd_remutex_lock_until(pkd_remutex_t* m,
+                                         pkd_deadline_t deadline) {
+  return pkd_remutex_lock_cancellable(m, NULL, deadline);
+}
+
+/** The same with a span: gives up `ns` nanoseconds from now. */
+static inline int pkd_remutex_lock_for(pkd_remutex_t* m, uint64_t ns) {
+  return pkd_remutex_lock_cancellable(m, NULL, pkd_after(ns));
+}
+
+/** Takes back one lock; the last one lets others in.
+ *
+ * @param m   a mutex this thread holds; anything else stops the program
+ * Blocks:    no
+ * Threads:   the holder only (checked)
+ * Order:     release by the last; pairs with the next lock
+ * Memory:    after the last, may be freed by the next holder before this call
+ *            has returned */
+PKD_API void pkd_remutex_unlock(pkd_remutex_t* m);
+
+/** The same; the last one hands `m` to the oldest waiter, if one is asleep. */
+PKD_API void pkd_remutex_unlock_fair(pkd_remutex_t* m);
+
+/** Lets a waiter have its turn, if there is one: gives up all locks of this
+ * thread on `m`, and takes as many again.
+ *
+ * @param m   a mutex this thread holds; held as often on return
+ * Blocks:    yes, while others have their turn */
+PKD_API void pkd_remutex_bump(pkd_remutex_t* m);
+
+/** How often the calling thread holds `m`: 0 if it does not. Exact.
+ *
+ * Blocks:    no
+ * Threads:   any */
+PKD_API uint32_t pkd_remutex_depth(const pkd_remutex_t* m);
+
+/** Is `m` held by anybody at this moment? The answer is old when it arrives.
+ *
+ * @return 1 held, 0 free */
+static inline int pkd_remutex_is_locked(const pkd_remutex_t* m) {
+  return pkd_mutex_is_locked(&m->mutex);
+}
+
+/* One locked section: the cleanup attribute unlocks on every way out. */
+typedef struct pkd__remutex_scope {
+  pkd_remutex_t* held;
+  int left;
+} pkd__remutex_scope_t;
+
+static inline pkd__remutex_scope_t pkd__remutex_enter(pkd_remutex_t* m) {
+  pkd__remutex_scope_t scope = {m, 0};
+  pkd_remutex_lock(m);
+  return scope;
+}
+
+static inline void pkd__remutex_leave(pkd__remutex_scope_t* scope) {
+  pkd_remutex_unlock(scope->held);
+}
+
+/** PKD_WITH_REMUTEX(m) { ... }: the block runs with `m` held once more. It is
+ * unlocked when the block ends, and on break, continue, return and goto out of it
+ * (not on longjmp). break and continue leave the block, not a loop around it. */
+#define PKD_WITH_REMUTEX(m)                                                    \
+  PKD__WITH_REMUTEX(m, PKD__NAME(pkd__scope_, __COUNTER__))
+#define PKD__WITH_REMUTEX(m, scope)                                            \
+  for (pkd__remutex_scope_t scope                                              \
+       __attribute__((cleanup(pkd__remutex_leave))) = pkd__remutex_enter(m);   \
+       !scope.left; scope.left = 1)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
