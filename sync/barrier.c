@@ -60,7 +60,8 @@ static uint64_t open_up(void* arg, const pkd_unpark_result_t* result) {
   return 0;
 }
 
-int pkd__barrier_wait(pkd_barrier_t* b, pkd_deadline_t deadline) {
+int pkd__barrier_wait(pkd_barrier_t* b, const pkd_cancel_t* cancel,
+                      pkd_deadline_t deadline) {
   struct opening o = {b, false};
   pkd_park_t how = {0};
   int rc;
@@ -68,6 +69,7 @@ int pkd__barrier_wait(pkd_barrier_t* b, pkd_deadline_t deadline) {
   how.validate = arrive;
   how.timed_out = gave_up;
   how.arg = b;
+  how.cancel = cancel;
   for (;;) {
     rc = pkd_lot_park(b, &how, deadline, NULL);
     if (rc != -EAGAIN)

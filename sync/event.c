@@ -53,7 +53,8 @@ int pkd__event_trywait(pkd_event_t* e) {
   return pass(e, &old) ? 0 : -EBUSY;
 }
 
-int pkd__event_wait(pkd_event_t* e, pkd_deadline_t deadline) {
+int pkd__event_wait(pkd_event_t* e, const pkd_cancel_t* cancel,
+                    pkd_deadline_t deadline) {
   pkd_park_t how = {0};
   int rc;
 
@@ -62,6 +63,7 @@ int pkd__event_wait(pkd_event_t* e, pkd_deadline_t deadline) {
   how.validate = pass_or_queue;
   how.timed_out = gave_up;
   how.arg = e;
+  how.cancel = cancel;
   rc = pkd_lot_park(e, &how, deadline, NULL);
   return rc == -EAGAIN ? 0 : rc;
 }

@@ -42,7 +42,8 @@ static void gave_up(void* arg, const void* key, int was_last) {
     pkd__and_relaxed(&l->word, pkd__latch_unqueued(UINT32_MAX));
 }
 
-int pkd__latch_wait(pkd_latch_t* l, pkd_deadline_t deadline) {
+int pkd__latch_wait(pkd_latch_t* l, const pkd_cancel_t* cancel,
+                    pkd_deadline_t deadline) {
   pkd_park_t how = {0};
   int rc;
 
@@ -51,6 +52,7 @@ int pkd__latch_wait(pkd_latch_t* l, pkd_deadline_t deadline) {
   how.validate = queue_if_closed;
   how.timed_out = gave_up;
   how.arg = l;
+  how.cancel = cancel;
   rc = pkd_lot_park(l, &how, deadline, NULL);
   if (rc != -EAGAIN)
     return rc;

@@ -64,7 +64,8 @@ static void gave_up(void* arg, const void* key, int was_last) {
     pkd__and_relaxed(&w->s->word, ~PKD__SEM_WAITERS);
 }
 
-static int queue(pkd_sem_t* s, uint32_t n, pkd_deadline_t deadline) {
+static int queue(pkd_sem_t* s, uint32_t n, const pkd_cancel_t* cancel,
+                 pkd_deadline_t deadline) {
   struct wait w = {s, n};
   pkd_park_t how = {0};
   int rc;
@@ -73,6 +74,7 @@ static int queue(pkd_sem_t* s, uint32_t n, pkd_deadline_t deadline) {
   how.timed_out = gave_up;
   how.arg = &w;
   how.token = n;
+  how.cancel = cancel;
   rc = pkd_lot_park(s, &how, deadline, NULL);
   if (rc == 0 || rc == -EAGAIN)
     return 0;
@@ -93,7 +95,8 @@ int pkd__sem_tryacquire(pkd_sem_t* s, uint32_t n) {
   return take(s, n, &old) ? 0 : -EBUSY;
 }
 
-int pkd__sem_acquire(pkd_sem_t* s, uint32_t n, pkd_deadline_t deadline) {
+int pkd__sem_acquire(pkd_sem_t* s, uint32_t n, const pkd_cancel_t* cancel,
+                     pkd_deadline_t deadline) {
   pkd__spin_t spin = PKD__SPIN_INIT;
   int rc;
 
@@ -104,7 +107,7 @@ int pkd__sem_acquire(pkd_sem_t* s, uint32_t n, pkd_deadline_t deadline) {
     /* relaxed: a hint; with a queue there is nothing to spin for */
   } while (!pkd__sem_has_waiters(pkd__load_relaxed(&s->word)) &&
            pkd__spin(&spin));
-  return queue(s, n, deadline);
+  return queue(s, n, cancel, deadline);
 }
 
 /* --- release --------------------------------------------------------------- */

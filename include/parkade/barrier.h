@@ -37,7 +37,8 @@ typedef struct pkd_barrier {
 #define PKD_BARRIER_INIT(n)                                                    \
   { (n), 0 }
 
-PKD_API int pkd__barrier_wait(pkd_barrier_t* b, pkd_deadline_t deadline);
+PKD_API int pkd__barrier_wait(pkd_barrier_t* b, const pkd_cancel_t* cancel,
+                              pkd_deadline_t deadline);
 
 /** Makes a barrier for `n` parties; 0 means 1.
  *
@@ -58,7 +59,7 @@ static inline int pkd_barrier_wait(pkd_barrier_t* b) {
   int rc;
 
   PKD__TSAN_SHOWS(b);
-  rc = pkd__barrier_wait(b, PKD_FOREVER);
+  rc = pkd__barrier_wait(b, NULL, PKD_FOREVER);
   PKD__TSAN_SAW(b);
   return rc;
 }
@@ -74,7 +75,7 @@ static inline int pkd_barrier_wait_until(pkd_barrier_t* b,
   int rc;
 
   PKD__TSAN_SHOWS(b);
-  rc = pkd__barrier_wait(b, deadline);
+  rc = pkd__barrier_wait(b, NULL, deadline);
   PKD__TSAN_SAW(b);
   return rc;
 }
@@ -82,6 +83,22 @@ static inline int pkd_barrier_wait_until(pkd_barrier_t* b,
 /** The same with a span in nanoseconds from now; too long a span never ends. */
 static inline int pkd_barrier_wait_for(pkd_barrier_t* b, uint64_t ns) {
   return pkd_barrier_wait_until(b, pkd_after(ns));
+}
+
+/** The same, or gives up when `cancel` is fired or at `deadline`.
+ *
+ * @param cancel  see cancel.h; NULL makes this pkd_barrier_wait_until
+ * @return as pkd_barrier_wait_until, or -ECANCELED: this thread is not counted
+ *         as arrived */
+static inline int pkd_barrier_wait_cancellable(pkd_barrier_t* b,
+                                               const pkd_cancel_t* cancel,
+                                               pkd_deadline_t deadline) {
+  int rc;
+
+  PKD__TSAN_SHOWS(b);
+  rc = pkd__barrier_wait(b, cancel, deadline);
+  PKD__TSAN_SAW(b);
+  return rc;
 }
 
 #ifdef __cplusplus

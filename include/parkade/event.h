@@ -35,7 +35,8 @@ typedef struct pkd_event {
 
 /* Out of line. Use the functions below. */
 PKD_API void pkd__event_set(pkd_event_t* e);
-PKD_API int pkd__event_wait(pkd_event_t* e, pkd_deadline_t deadline);
+PKD_API int pkd__event_wait(pkd_event_t* e, const pkd_cancel_t* cancel,
+                            pkd_deadline_t deadline);
 PKD_API int pkd__event_trywait(pkd_event_t* e);
 
 /** Sets `e`: all waiters pass, or one if it is automatic. Setting what is set
@@ -64,7 +65,7 @@ PKD_API void pkd_event_reset(pkd_event_t* e);
  * Memory:    allocates nothing
  * Fairness:  first come, first served */
 static inline void pkd_event_wait(pkd_event_t* e) {
-  pkd__event_wait(e, PKD_FOREVER);
+  pkd__event_wait(e, NULL, PKD_FOREVER);
   PKD__TSAN_SAW(e);
 }
 
@@ -77,7 +78,7 @@ static inline void pkd_event_wait(pkd_event_t* e) {
  * Blocks:    yes, until `deadline` at most */
 static inline int pkd_event_wait_until(pkd_event_t* e,
                                        pkd_deadline_t deadline) {
-  int rc = pkd__event_wait(e, deadline);
+  int rc = pkd__event_wait(e, NULL, deadline);
 
   PKD__TSAN_SAW(e);
   return rc;
@@ -86,6 +87,19 @@ static inline int pkd_event_wait_until(pkd_event_t* e,
 /** The same with a span in nanoseconds from now; too long a span never ends. */
 static inline int pkd_event_wait_for(pkd_event_t* e, uint64_t ns) {
   return pkd_event_wait_until(e, pkd_after(ns));
+}
+
+/** The same, or gives up when `cancel` is fired or at `deadline`.
+ *
+ * @param cancel  see cancel.h; NULL makes this pkd_event_wait_until
+ * @return as pkd_event_wait_until, or -ECANCELED: it was not set before */
+static inline int pkd_event_wait_cancellable(pkd_event_t* e,
+                                             const pkd_cancel_t* cancel,
+                                             pkd_deadline_t deadline) {
+  int rc = pkd__event_wait(e, cancel, deadline);
+
+  PKD__TSAN_SAW(e);
+  return rc;
 }
 
 /** Passes if `e` is set now.

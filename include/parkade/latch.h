@@ -34,7 +34,8 @@ typedef struct pkd_latch {
 
 /* Out of line. Use the functions below. */
 PKD_API void pkd__latch_count_down(pkd_latch_t* l, uint32_t n);
-PKD_API int pkd__latch_wait(pkd_latch_t* l, pkd_deadline_t deadline);
+PKD_API int pkd__latch_wait(pkd_latch_t* l, const pkd_cancel_t* cancel,
+                            pkd_deadline_t deadline);
 
 /** Counts `n` things as done; opens the latch when all are.
  *
@@ -54,7 +55,7 @@ static inline void pkd_latch_count_down(pkd_latch_t* l, uint32_t n) {
  * Order:     acquire; pairs with every count_down
  * Memory:    allocates nothing */
 static inline void pkd_latch_wait(pkd_latch_t* l) {
-  pkd__latch_wait(l, PKD_FOREVER);
+  pkd__latch_wait(l, NULL, PKD_FOREVER);
   PKD__TSAN_SAW(l);
 }
 
@@ -65,7 +66,7 @@ static inline void pkd_latch_wait(pkd_latch_t* l) {
  * Blocks:    yes, until `deadline` at most */
 static inline int pkd_latch_wait_until(pkd_latch_t* l,
                                        pkd_deadline_t deadline) {
-  int rc = pkd__latch_wait(l, deadline);
+  int rc = pkd__latch_wait(l, NULL, deadline);
 
   PKD__TSAN_SAW(l);
   return rc;
@@ -74,6 +75,19 @@ static inline int pkd_latch_wait_until(pkd_latch_t* l,
 /** The same with a span in nanoseconds from now; too long a span never ends. */
 static inline int pkd_latch_wait_for(pkd_latch_t* l, uint64_t ns) {
   return pkd_latch_wait_until(l, pkd_after(ns));
+}
+
+/** The same, or gives up when `cancel` is fired or at `deadline`.
+ *
+ * @param cancel  see cancel.h; NULL makes this pkd_latch_wait_until
+ * @return as pkd_latch_wait_until, or -ECANCELED: it was not open before */
+static inline int pkd_latch_wait_cancellable(pkd_latch_t* l,
+                                             const pkd_cancel_t* cancel,
+                                             pkd_deadline_t deadline) {
+  int rc = pkd__latch_wait(l, cancel, deadline);
+
+  PKD__TSAN_SAW(l);
+  return rc;
 }
 
 /** @return 0 `l` is open; -EBUSY it is not

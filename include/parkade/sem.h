@@ -40,7 +40,9 @@ typedef struct pkd_sem {
   { (uint32_t)(n) * 2 }
 
 /* Out of line. Use the functions below. */
-PKD_API int pkd__sem_acquire(pkd_sem_t* s, uint32_t n, pkd_deadline_t deadline);
+PKD_API int pkd__sem_acquire(pkd_sem_t* s, uint32_t n,
+                             const pkd_cancel_t* cancel,
+                             pkd_deadline_t deadline);
 PKD_API int pkd__sem_tryacquire(pkd_sem_t* s, uint32_t n);
 PKD_API int pkd__sem_release(pkd_sem_t* s, uint32_t n);
 
@@ -55,7 +57,7 @@ PKD_API int pkd__sem_release(pkd_sem_t* s, uint32_t n);
  * Memory:    allocates nothing; `s` stays in place while anyone waits
  * Fairness:  strict: in the order of arrival */
 static inline int pkd_sem_acquire(pkd_sem_t* s, uint32_t n) {
-  int rc = pkd__sem_acquire(s, n, PKD_FOREVER);
+  int rc = pkd__sem_acquire(s, n, NULL, PKD_FOREVER);
 
   PKD__TSAN_SAW(s);
   return rc;
@@ -86,7 +88,7 @@ static inline int pkd_sem_tryacquire(pkd_sem_t* s, uint32_t n) {
  * Blocks:    yes, until `deadline` at most */
 static inline int pkd_sem_acquire_until(pkd_sem_t* s, uint32_t n,
                                         pkd_deadline_t deadline) {
-  int rc = pkd__sem_acquire(s, n, deadline);
+  int rc = pkd__sem_acquire(s, n, NULL, deadline);
 
   PKD__TSAN_SAW(s);
   return rc;
@@ -95,6 +97,19 @@ static inline int pkd_sem_acquire_until(pkd_sem_t* s, uint32_t n,
 /** The same with a span in nanoseconds from now; too long a span never ends. */
 static inline int pkd_sem_acquire_for(pkd_sem_t* s, uint32_t n, uint64_t ns) {
   return pkd_sem_acquire_until(s, n, pkd_after(ns));
+}
+
+/** The same, or gives up when `cancel` is fired or at `deadline`.
+ *
+ * @param cancel  see cancel.h; NULL makes this pkd_sem_acquire_until
+ * @return as pkd_sem_acquire_until, or -ECANCELED: none taken */
+static inline int pkd_sem_acquire_cancellable(pkd_sem_t* s, uint32_t n,
+                                              const pkd_cancel_t* cancel,
+                                              pkd_deadline_t deadline) {
+  int rc = pkd__sem_acquire(s, n, cancel, deadline);
+
+  PKD__TSAN_SAW(s);
+  return rc;
 }
 
 /** Gives `n` permits, and wakes those whom they serve.
