@@ -233,7 +233,7 @@ struct look {
 
 static void look(void* arg, const void* key, pkd_waiter_t* waiter) {
   struct look* look = arg;
-  pkd_req_t copy = *pkd__req_of(waiter); /* admit may write in it */
+  pkd_req_t copy = {.waiter = *waiter}; /* admit may write in it */
   const struct pkd__face* face = pkd__face_of(pkd__kind_of(copy.waiter.state));
   uint64_t word = pkd__word(face, key);
 

@@ -129,8 +129,9 @@ int pkd__req_settle(pkd_req_t* req) {
                          pkd__state_delivered(granted)))
       return (pkd__grant_of(granted) & PKD__LEADS) != 0;
   }
-  req->waiter.token = 0;
-  /* relaxed: the request is its owner's again */
+  /* relaxed, both: the request is its owner's again; a cancel that came too late
+   * may still be looking at it */
+  pkd__store_relaxed(&req->waiter.token, 0);
   pkd__store_relaxed(&req->waiter.state, PKD__IDLE);
   return pkd__step_of(state) == PKD__TIMEDOUT ? UV_ETIMEDOUT : UV_ECANCELED;
 }

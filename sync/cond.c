@@ -41,14 +41,15 @@ struct wait {
   pkd_mutex_t* m;
 };
 
-/* relaxed throughout: the word changes under the lot's lock of the condition */
+/* The word changes under the lot's lock of the condition. (K1) release, pairs with
+ * the acquire loads (K2) of who then says that nobody waits, and may free it. */
 static void set_lock(pkd_cond_t* c, void* lock) {
-  pkd__store_relaxed(&c->lock, lock);
+  pkd__store_release(&c->lock, lock);
 }
 
 static int join(void* arg) {
   struct wait* w = arg;
-  void* lock = pkd__load_relaxed(&w->c->lock); /* relaxed: as set_lock */
+  void* lock = pkd__load_relaxed(&w->c->lock); /* relaxed: under the lock */
 
   if (lock == NULL)
     set_lock(w->c, w->m);
@@ -141,7 +142,8 @@ static pkd_requeue_op_t wake_or_move(void* arg, pkd_waiter_t* oldest) {
   (void)oldest;
   /* Another mutex than the one we locked the queue of: the waiters we saw have
    * gone, and others came. Whoever calls looks again. */
-  if (pkd__load_relaxed(&call->c->lock) != call->m) /* relaxed: as set_lock */
+  if (pkd__load_relaxed(&call->c->lock) !=
+      call->m) /* relaxed: under the lock */
     return PKD_REQUEUE_ABORT;
   if (bind_to_holder(call->m))
     return call->all ? PKD_REQUEUE_MOVE_ALL : PKD_REQUEUE_MOVE_ONE;
@@ -162,7 +164,8 @@ static uint64_t called(void* arg, const pkd_unpark_result_t* result) {
 
 static size_t notify(pkd_cond_t* c, bool all) {
   for (;;) {
-    struct call call = {c, pkd__load_relaxed(&c->lock), all};
+    /* (K2) acquire, pairs with (K1) */
+    struct call call = {c, pkd__load_acquire(&c->lock), all};
     pkd_unpark_result_t result;
 
     if (call.m == NULL)

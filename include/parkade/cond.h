@@ -87,9 +87,10 @@ PKD_API int pkd_cond_wait_cancellable(pkd_cond_t* c, pkd_mutex_t* m,
  * Threads:   any, with or without the mutex; not from signal handlers
  * Order:     none of its own; the mutex orders what it guards */
 static inline int pkd_cond_signal(pkd_cond_t* c) {
-  /* relaxed: who began to wait under the mutex before we held it is seen through
-   * the mutex; anybody else may as well have come later. */
-  if (__atomic_load_n(&c->lock, __ATOMIC_RELAXED) == NULL)
+  /* (K2) acquire, pairs with (K1): whoever learns here that nobody waits may free
+   * the condition, and the last waiter is done with it. Who began to wait under
+   * the mutex before we held it is seen through the mutex. */
+  if (__atomic_load_n(&c->lock, __ATOMIC_ACQUIRE) == NULL)
     return 0;
   return pkd__cond_signal_slow(c);
 }
@@ -101,8 +102,8 @@ static inline int pkd_cond_signal(pkd_cond_t* c) {
  * Blocks:    no; costs one load when nobody waits
  * Threads:   any, with or without the mutex; not from signal handlers */
 static inline size_t pkd_cond_broadcast(pkd_cond_t* c) {
-  /* relaxed: as in pkd_cond_signal */
-  if (__atomic_load_n(&c->lock, __ATOMIC_RELAXED) == NULL)
+  /* (K2) */
+  if (__atomic_load_n(&c->lock, __ATOMIC_ACQUIRE) == NULL)
     return 0;
   return pkd__cond_broadcast_slow(c);
 }
