@@ -11,6 +11,7 @@
  *   explore --every                  do not cut what reaches a known state
  *   explore --counts FILE            compare how many executions there were
  *   explore --strict                 ... and fail if it is another number
+ *   explore --stop                   end at the first that fails
  *   explore --record FILE            write that table
  *
  * A scenario that has to pass must be exhausted; one that has to fail must fail
@@ -37,6 +38,7 @@ typedef struct settings {
   int stale;
   bool list;
   bool strict;
+  bool stop;
 } settings_t;
 
 static const explore_scenario_t* const groups[] = {
@@ -62,7 +64,7 @@ static void usage(void) {
   fprintf(stderr, "usage: explore [--list] [--only PREFIX] [--mode "
                   "dfs|random|pct] [--seed N]\n"
                   "  [--time SECONDS] [--executions N] [--preemptions N] "
-                  "[--stale N] [--every] [--strict]\n"
+                  "[--stale N] [--every] [--strict] [--stop]\n"
                   "  [--counts FILE] [--record FILE] "
                   "[--replay SCENARIO SCHEDULE]\n");
   exit(2);
@@ -115,6 +117,8 @@ static settings_t parse(int argc, char** argv) {
       set.list = true;
     } else if (strcmp(argv[i], "--strict") == 0) {
       set.strict = true;
+    } else if (strcmp(argv[i], "--stop") == 0) {
+      set.stop = true;
     } else if (strcmp(argv[i], "--every") == 0) {
       set.search.cache = false;
     } else if (strcmp(argv[i], "--replay") == 0 && i + 2 < argc) {
@@ -276,8 +280,8 @@ static int run_all(const settings_t* set) {
       continue;
     if (run(set, all[i], record))
       passed++;
-    else
-      failed++;
+    else if (failed++ == 0 && set->stop)
+      break;
     fflush(stdout);
   }
   if (record != NULL)
