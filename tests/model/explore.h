@@ -27,7 +27,8 @@ typedef struct explore_bounds {
   int spurious;    /* sleeps that end for no reason */
   int jumps;       /* looks at the clock that find it 2 ms later */
   int failures;    /* allocations that fail */
-  int cpus;        /* pkd__os_cpus(); 0 means 1: nobody spins */
+  int cpus;        /* pkd__os_cpus(); 0 means 1: nobody spins; with more, a
+                      spin is a few looks */
   int steps;       /* more in one execution is a livelock; 0 means 2000 */
   bool every;      /* walk executions that reach a known state to their end */
 } explore_bounds_t;
@@ -67,7 +68,7 @@ extern const explore_scenario_t explore_mutex[];
 extern const explore_scenario_t explore_cond[];
 extern const explore_scenario_t explore_async[];
 
-/** Called once, before the first execution; scenario.c. */
+/** Called unwatched at the start of each execution; scenario.c. */
 void explore_prepare(void);
 
 /** Starts a thread. Only from the scenario's body. */

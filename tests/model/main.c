@@ -296,7 +296,6 @@ int main(int argc, char** argv) {
 
   setvbuf(stdout, NULL, _IOLBF, 0);
   collect();
-  explore_prepare();
   if (set.list) {
     print_list();
     return 0;

@@ -83,6 +83,9 @@ static void catch_signals(void) {
 
 static void run_body(void* unused) {
   (void)unused;
+  ex.quiet = true;
+  explore_prepare();
+  ex.quiet = false;
   ex.inside = true;
   running->body(running->arg);
 }

@@ -5,8 +5,7 @@
 
 #include "spin.h"
 
-/* Called once, before the first execution: the library as it is after a while,
- * with the length of a spin measured (there is one processor: none). */
+/* The library as it is after a while, with the length of a spin measured. */
 void explore_prepare(void) {
   pkd__spin_t spin = PKD__SPIN_INIT;
 

@@ -172,6 +172,8 @@ const explore_scenario_t explore_mutex[] = {
      OK,
      0,
      {.preemptions = 2, .stale = 1}},
+    {"mutex/spin", cast, TWO, OK, 0, {.preemptions = 3, .stale = 1, .cpus = 2}},
+    {"mutex/spin-of-three", cast, THREE, OK, 0, {.preemptions = 2, .cpus = 2}},
     {"mutex/four", cast, FOUR, OK, 0, {.preemptions = 2}},
     {"mutex/spurious", cast, THREE, OK, 0, {.preemptions = 2, .spurious = 1}},
     {"mutex/try", cast, A_TRY, OK, 0, {.preemptions = 3, .stale = 1}},
