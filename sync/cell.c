@@ -20,6 +20,8 @@
 
 #include <parkade/lot.h>
 
+#include <string.h>
+
 #include "atomic.h"
 #include "spin.h"
 #include "word/cell.h"

@@ -30,8 +30,6 @@
 
 #include <parkade/base.h>
 
-#include <string.h>
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -66,7 +64,7 @@ PKD_API int pkd__cell_cas_long(uint32_t* word, void* expected,
 
 static inline pkd__cell_word_t pkd__cell_pack(const void* in, size_t size) {
   pkd__cell_word_t word = 0;
-  memcpy(&word, in, size);
+  __builtin_memcpy(&word, in, size);
   return word;
 }
 
@@ -76,7 +74,7 @@ static inline void pkd__cell_load(const uint32_t* word, void* out,
     /* (W1) acquire, pairs with (W2) */
     pkd__cell_word_t value = __atomic_load_n(
         (const pkd__cell_word_t*)(const void*)word, __ATOMIC_ACQUIRE);
-    memcpy(out, &value, size);
+    __builtin_memcpy(out, &value, size);
   } else {
     pkd__cell_load_long(word, out, size);
   }
@@ -96,11 +94,11 @@ static inline void pkd__cell_store(uint32_t* word, const void* in,
 static inline void pkd__cell_swap(uint32_t* word, const void* in, void* out,
                                   size_t size) {
   if (PKD__CELL_IS_WORD(size)) {
-    /* (W1) (W2) */
+    /* (W1) (W2): pairs with either of another call */
     pkd__cell_word_t old =
         __atomic_exchange_n((pkd__cell_word_t*)(void*)word,
                             pkd__cell_pack(in, size), __ATOMIC_ACQ_REL);
-    memcpy(out, &old, size);
+    __builtin_memcpy(out, &old, size);
   } else {
     pkd__cell_swap_long(word, in, out, size);
   }
@@ -110,12 +108,13 @@ static inline int pkd__cell_cas(uint32_t* word, void* expected,
                                 const void* desired, size_t size) {
   if (PKD__CELL_IS_WORD(size)) {
     pkd__cell_word_t old = pkd__cell_pack(expected, size);
-    /* (W1) (W2); also a failure tells a value that must be whole */
-    if (__atomic_compare_exchange_n((pkd__cell_word_t*)(void*)word, &old,
-                                    pkd__cell_pack(desired, size), 0,
-                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    pkd__cell_word_t next = pkd__cell_pack(desired, size);
+    /* (W1) (W2): pairs with either of another call; a failure tells a value
+     * too */
+    if (__atomic_compare_exchange_n((pkd__cell_word_t*)(void*)word, &old, next,
+                                    0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
       return 1;
-    memcpy(expected, &old, size);
+    __builtin_memcpy(expected, &old, size);
     return 0;
   }
   return pkd__cell_cas_long(word, expected, desired, size);
