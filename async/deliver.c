@@ -51,7 +51,7 @@ void pkd__home_post(struct pkd__home* home, pkd_req_t* req,
   }
   head = pkd__load_relaxed(&home->inbox); /* relaxed: the CAS checks it */
   do {
-    req->via.next = head;
+    req->waiter.next = head == NULL ? NULL : &head->waiter;
     /* (H1) acq_rel, pairs with (H2), see the head of this file. */
   } while (!pkd__cas_acq_rel(&home->inbox, &head, req));
   if (head == NULL)
@@ -111,22 +111,23 @@ void pkd__home_collect(struct pkd__home* home) {
 void pkd__home_collect_surely(struct pkd__home* home) {
   /* (H2) acq_rel, pairs with (H1). An exchange even if it looks empty: only that
    * takes part in the order of the inbox. */
-  pkd_req_t* taken = pkd__exchange_acq_rel(&home->inbox, NULL);
-  pkd_req_t* oldest = NULL;
+  pkd_req_t* youngest = pkd__exchange_acq_rel(&home->inbox, NULL);
+  pkd_waiter_t* taken = youngest == NULL ? NULL : &youngest->waiter;
+  pkd_waiter_t* oldest = NULL;
 
   if (taken != NULL)
     home->taken++;
   while (taken != NULL) {
-    pkd_req_t* next = taken->via.next;
+    pkd_waiter_t* next = taken->next;
 
-    taken->via.next = oldest;
+    taken->next = oldest;
     oldest = taken;
     taken = next;
   }
   while (oldest != NULL) {
-    pkd_req_t* next = oldest->via.next;
+    pkd_waiter_t* next = oldest->next;
 
-    append(home, oldest);
+    append(home, pkd__req_of(oldest));
     oldest = next;
   }
 }
@@ -144,8 +145,12 @@ void pkd__home_deliver_turn(struct pkd__home* home) {
     if (uv_hrtime() - start >= TURN_NS)
       break;
   }
-  if (home->ready == NULL && !home->detaching)
+  if (home->detaching)
+    return;
+  if (home->ready == NULL)
     uv_idle_stop(&home->idle);
+  else
+    uv_idle_start(&home->idle, on_idle); /* the rest came with the bell */
 }
 
 void pkd__home_deliver_all(struct pkd__home* home) {
@@ -155,10 +160,10 @@ void pkd__home_deliver_all(struct pkd__home* home) {
 
 static void deliver_one(struct pkd__home* home) {
   pkd_req_t* req = home->ready;
+  pkd_waiter_t* next = req->waiter.next;
   int status;
 
-  home->ready = req->via.next;
-  req->via.home = home;
+  home->ready = next == NULL ? NULL : pkd__req_of(next);
   home->ready_count--;
   pkd__wheel_remove(&home->wheel, &req->link);
   if (--home->pending == 0)
@@ -171,11 +176,11 @@ static void deliver_one(struct pkd__home* home) {
 }
 
 static void append(struct pkd__home* home, pkd_req_t* req) {
-  req->via.next = NULL;
+  req->waiter.next = NULL;
   if (home->ready == NULL)
     home->ready = req;
   else
-    home->ready_last->via.next = req;
+    home->ready_last->waiter.next = &req->waiter;
   home->ready_last = req;
   home->ready_count++;
 }

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * actors.c - the worlds of the asynchronous tests. */
+#include "actors.h"
+
+#include "atomic.h"
+
+enum world worlds[3] = {ONE_LOOP, TWO_LOOPS, LOOP_AND_THREADS};
+pkd_loop_t loop_a, loop_b;
+uv_loop_t uv_a, uv_b;
+
+static enum world world;
+static int answers; /* atomic: in this world */
+
+/* --- loop B ---------------------------------------------------------------- */
+
+static pthread_t thread_b;
+static uv_async_t command_bell;
+static struct {
+  pthread_mutex_t mutex;
+  pthread_cond_t changed;
+  void (*work)(void* arg);
+  void* arg;
+  bool done;
+  bool stalled;
+  bool resumed;
+} command = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+             .changed = PTHREAD_COND_INITIALIZER};
+
+static void run_command(uv_async_t* bell) {
+  void (*work)(void* arg);
+  void* arg;
+
+  (void)bell;
+  pthread_mutex_lock(&command.mutex);
+  work = command.work;
+  arg = command.arg;
+  command.work = NULL;
+  pthread_mutex_unlock(&command.mutex);
+  if (work == NULL)
+    return;
+  work(arg);
+  pthread_mutex_lock(&command.mutex);
+  command.done = true;
+  pthread_cond_broadcast(&command.changed);
+  pthread_mutex_unlock(&command.mutex);
+}
+
+static void* run_b(void* arg) {
+  uv_barrier_t* ready = arg;
+
+  uv_loop_init(&uv_b);
+  uv_async_init(&uv_b, &command_bell, run_command);
+  if (pkd_loop_attach(&loop_b, &uv_b) != 0)
+    abort();
+  uv_barrier_wait(ready);
+  uv_run(&uv_b, UV_RUN_DEFAULT);
+  return uv_loop_close(&uv_b) == 0 ? NULL : &uv_b;
+}
+
+static void ask_b(void (*work)(void* arg), void* arg) {
+  pthread_mutex_lock(&command.mutex);
+  command.work = work;
+  command.arg = arg;
+  command.done = false;
+  pthread_mutex_unlock(&command.mutex);
+  uv_async_send(&command_bell);
+}
+
+void on_loop_b(void (*work)(void* arg), void* arg) {
+  ask_b(work, arg);
+  pthread_mutex_lock(&command.mutex);
+  while (!command.done)
+    pthread_cond_wait(&command.changed, &command.mutex);
+  pthread_mutex_unlock(&command.mutex);
+}
+
+static void stall(void* arg) {
+  (void)arg;
+  pthread_mutex_lock(&command.mutex);
+  command.stalled = true;
+  pthread_cond_broadcast(&command.changed);
+  while (!command.resumed)
+    pthread_cond_wait(&command.changed, &command.mutex);
+  pthread_mutex_unlock(&command.mutex);
+}
+
+void stall_b(void) {
+  command.stalled = command.resumed = false;
+  ask_b(stall, NULL);
+  pthread_mutex_lock(&command.mutex);
+  while (!command.stalled)
+    pthread_cond_wait(&command.changed, &command.mutex);
+  pthread_mutex_unlock(&command.mutex);
+}
+
+void resume_b(void) {
+  pthread_mutex_lock(&command.mutex);
+  command.resumed = true;
+  pthread_cond_broadcast(&command.changed);
+  while (!command.done)
+    pthread_cond_wait(&command.changed, &command.mutex);
+  pthread_mutex_unlock(&command.mutex);
+}
+
+static void close_b(void* arg) {
+  (void)arg;
+  uv_close((uv_handle_t*)&command_bell, NULL);
+  pkd_loop_detach(&loop_b, NULL);
+}
+
+/* --- the world ------------------------------------------------------------- */
+
+int world_open(void** state) {
+  world = *(enum world*)*state;
+  answers = 0;
+  uv_loop_init(&uv_a);
+  if (pkd_loop_attach(&loop_a, &uv_a) != 0)
+    return -1;
+  if (world == TWO_LOOPS) {
+    uv_barrier_t ready;
+
+    uv_barrier_init(&ready, 2);
+    pthread_create(&thread_b, NULL, run_b, &ready);
+    uv_barrier_wait(&ready);
+    uv_barrier_destroy(&ready);
+  }
+  return 0;
+}
+
+int world_close(void** state) {
+  void* left = NULL;
+  int failed;
+
+  (void)state;
+  if (world == TWO_LOOPS) {
+    on_loop_b(close_b, NULL);
+    pthread_join(thread_b, &left);
+  }
+  failed = left != NULL;
+  pkd_loop_detach(&loop_a, NULL);
+  uv_run(&uv_a, UV_RUN_DEFAULT);
+  failed |= uv_loop_close(&uv_a) != 0;
+  failed |= pkd_lot_for_each(NULL, NULL, NULL) != 0;
+  return failed ? -1 : 0;
+}
+
+void turn_a(void) {
+  uv_run(&uv_a, UV_RUN_NOWAIT);
+}
+
+static void nothing(void* arg) {
+  (void)arg;
+}
+
+void settle(void) {
+  for (int i = 0; i < 3; i++) {
+    turn_a();
+    if (world == TWO_LOOPS)
+      on_loop_b(nothing, NULL);
+  }
+}
+
+size_t waiting_at(const void* object) {
+  return pkd_lot_for_each(object, NULL, NULL);
+}
+
+/* --- actors ---------------------------------------------------------------- */
+
+struct target mutex_target(pkd_async_mutex_t* mutex) {
+  return (struct target){.mutex = mutex, .sem = NULL, .n = 1};
+}
+
+struct target sem_target(pkd_async_sem_t* sem, uint32_t n) {
+  return (struct target){.mutex = NULL, .sem = sem, .n = n};
+}
+
+const void* target_address(struct target target) {
+  return target.mutex != NULL ? (const void*)target.mutex
+                              : (const void*)target.sem;
+}
+
+void actor_init(struct actor* actor, unsigned number, struct target target) {
+  static const enum place places[3][2] = {
+      [ONE_LOOP] = {LOOP_A, LOOP_A},
+      [TWO_LOOPS] = {LOOP_A, LOOP_B},
+      [LOOP_AND_THREADS] = {LOOP_A, THREAD},
+  };
+
+  memset(actor, 0, sizeof *actor);
+  actor->place = places[world][number % 2];
+  actor->target = target;
+  actor->timeout = PKD_NO_TIMEOUT;
+  actor->status = NOT_YET;
+}
+
+static void answer(struct actor* actor, int status) {
+  void (*then)(struct actor*) = actor->then;
+
+  actor->order = pkd__add_acq_rel(&answers, 1) + 1;
+  pkd__add_acq_rel(&actor->answers, 1);
+  pkd__store_release(&actor->status, status);
+  if (then != NULL)
+    then(actor); /* which may free it */
+}
+
+static void on_answer(pkd_req_t* req, int status) {
+  answer((struct actor*)req, status);
+}
+
+static void start_on_loop(void* arg) {
+  struct actor* actor = arg;
+  struct target* target = &actor->target;
+  pkd_loop_t* loop = actor->place == LOOP_A ? &loop_a : &loop_b;
+
+  if (actor->timeout != PKD_NO_TIMEOUT)
+    pkd_req_set_timeout(&actor->req, actor->timeout);
+  actor->started =
+      target->mutex != NULL
+          ? pkd_async_mutex_lock(loop, &actor->req, target->mutex, on_answer)
+          : pkd_async_sem_acquire(loop, &actor->req, target->sem, target->n,
+                                  on_answer);
+}
+
+static void* block(void* arg) {
+  struct actor* actor = arg;
+  struct target* target = &actor->target;
+  pkd_deadline_t deadline = actor->timeout == PKD_NO_TIMEOUT
+                                ? PKD_FOREVER
+                                : pkd_after(actor->timeout * 1000000);
+
+  answer(actor, target->mutex != NULL
+                    ? pkd_async_mutex_lock_blocking(&actor->req, target->mutex,
+                                                    deadline)
+                    : pkd_async_sem_acquire_blocking(&actor->req, target->sem,
+                                                     target->n, deadline));
+  return NULL;
+}
+
+int actor_start(struct actor* actor) {
+  size_t before = waiting_at(target_address(actor->target));
+
+  actor->started = 0;
+  actor->status = NOT_YET;
+  if (actor->place == LOOP_A)
+    start_on_loop(actor);
+  else if (actor->place == LOOP_B)
+    on_loop_b(start_on_loop, actor);
+  else {
+    actor->has_thread = true;
+    pthread_create(&actor->thread, NULL, block, actor);
+    WAIT_FOR(pkd__load_acquire(&actor->status) != NOT_YET ||
+             waiting_at(target_address(actor->target)) > before);
+  }
+  return actor->started;
+}
+
+int actor_wait(struct actor* actor) {
+  WAIT_FOR((turn_a(), pkd__load_acquire(&actor->status) != NOT_YET));
+  actor_end(actor);
+  return actor->status;
+}
+
+void actor_end(struct actor* actor) {
+  if (actor->has_thread)
+    pthread_join(actor->thread, NULL);
+  actor->has_thread = false;
+}
+
+int actor_release(struct actor* actor) {
+  struct target* target = &actor->target;
+
+  return target->mutex != NULL
+             ? pkd_async_mutex_unlock(&actor->req, target->mutex)
+             : pkd_async_sem_release(&actor->req, target->sem, target->n);
+}
