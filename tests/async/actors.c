@@ -3,14 +3,12 @@
  * actors.c - the worlds of the asynchronous tests. */
 #include "actors.h"
 
-#include "atomic.h"
-
 enum world worlds[3] = {ONE_LOOP, TWO_LOOPS, LOOP_AND_THREADS};
 pkd_loop_t loop_a, loop_b;
 uv_loop_t uv_a, uv_b;
 
 static enum world world;
-static int answers; /* atomic: in this world */
+static atomic_int answers; /* in this world */
 
 /* --- loop B ---------------------------------------------------------------- */
 
@@ -197,9 +195,9 @@ void actor_init(struct actor* actor, unsigned number, struct target target) {
 static void answer(struct actor* actor, int status) {
   void (*then)(struct actor*) = actor->then;
 
-  actor->order = pkd__add_acq_rel(&answers, 1) + 1;
-  pkd__add_acq_rel(&actor->answers, 1);
-  pkd__store_release(&actor->status, status);
+  actor->order = ++answers;
+  actor->answers++;
+  actor->status = status;
   if (then != NULL)
     then(actor); /* which may free it */
 }
@@ -249,14 +247,14 @@ int actor_start(struct actor* actor) {
   else {
     actor->has_thread = true;
     pthread_create(&actor->thread, NULL, block, actor);
-    WAIT_FOR(pkd__load_acquire(&actor->status) != NOT_YET ||
+    WAIT_FOR(actor->status != NOT_YET ||
              waiting_at(target_address(actor->target)) > before);
   }
   return actor->started;
 }
 
 int actor_wait(struct actor* actor) {
-  WAIT_FOR((turn_a(), pkd__load_acquire(&actor->status) != NOT_YET));
+  WAIT_FOR((turn_a(), actor->status != NOT_YET));
   actor_end(actor);
   return actor->status;
 }

@@ -14,6 +14,8 @@
 
 #include "support/test.h"
 
+#include <stdatomic.h>
+
 enum world { ONE_LOOP, TWO_LOOPS, LOOP_AND_THREADS };
 enum place { LOOP_A, LOOP_B, THREAD };
 
@@ -31,14 +33,14 @@ struct actor {
   enum place place;
   struct target target;
   uint64_t timeout; /* milliseconds, or PKD_NO_TIMEOUT */
-  void (*then)(struct actor* actor); /* runs where the answer arrives, or NULL */
+  void (*then)(
+      struct actor* actor); /* runs where the answer arrives, or NULL */
   void* arg;
 
-  /* atomic */
-  int status;  /* NOT_YET until the answer */
-  int answers; /* how many came */
-  int order;   /* 1 for the first answer in this world, then 2 ... */
-  int started; /* what the start returned; for a thread 0 */
+  atomic_int status;  /* NOT_YET until the answer */
+  atomic_int answers; /* how many came */
+  int order;          /* 1 for the first answer in this world, then 2 ... */
+  int started;        /* what the start returned; for a thread 0 */
   pthread_t thread;
   bool has_thread;
 };
@@ -52,10 +54,12 @@ int world_close(void** state);
 /** One test for each world. */
 #define IN_EACH_WORLD(test)                                                    \
   {#test " [one loop]", test, world_open, world_close, &worlds[0]},            \
-      {#test " [two loops]", test, world_open, world_close, &worlds[1]},       \
-      {#test " [loop and threads]", test, world_open, world_close, &worlds[2]}
-#define IN_ONE_WORLD(test)                                                     \
-  { #test, test, world_open, world_close, &worlds[0] }
+      {#test " [two loops]", test, world_open, world_close, &worlds[1]}, {     \
+#test " [loop and threads]", test, world_open, world_close, &worlds[2]     \
+  }
+#define IN_WORLD(test, which)                                                  \
+  { #test, test, world_open, world_close, &worlds[which] }
+#define IN_ONE_WORLD(test) IN_WORLD(test, ONE_LOOP)
 extern enum world worlds[3];
 
 extern pkd_loop_t loop_a, loop_b;

@@ -251,7 +251,7 @@ static void destroy_of_a_busy_mutex_is_refused(void** state) {
   assert_int_equal(actor_wait(&waiter), 0);
   actor_release(&waiter);
   assert_int_equal(pkd_async_mutex_destroy(&mutex), 0);
-  assert_int_equal(actor_start(&waiter), UV_ESHUTDOWN);
+  assert_int_equal(actor_start(&owner), UV_ESHUTDOWN);
 }
 
 /* --- memory ---------------------------------------------------------------- */

@@ -137,7 +137,8 @@ static void more_than_the_maximum_is_refused_at_once(void** state) {
   assert_int_equal(actor_start(&actor), UV_EINVAL);
   assert_int_equal(pkd_async_sem_try_acquire(&req, &sem, 5), UV_EINVAL);
   assert_int_equal(pkd_async_sem_acquire_blocking(&req, &sem, 5, 0), UV_EINVAL);
-  assert_int_equal(pkd_async_sem_try_acquire(&req, &sem, UINT32_MAX), UV_EINVAL);
+  assert_int_equal(pkd_async_sem_try_acquire(&req, &sem, UINT32_MAX),
+                   UV_EINVAL);
   settle();
   assert_int_equal(actor.answers, 0);
 }
@@ -294,7 +295,8 @@ static void close_sends_waiters_away_and_grants_stand(void** state) {
   assert_int_equal(pkd_async_sem_close(&sem), 0);
   assert_int_equal(actor_wait(&granted), 0);
   assert_int_equal(actor_wait(&waiter), UV_ECANCELED);
-  assert_int_equal(actor_start(&waiter), waiter.place == THREAD ? 0 : UV_ESHUTDOWN);
+  assert_int_equal(actor_start(&waiter),
+                   waiter.place == THREAD ? 0 : UV_ESHUTDOWN);
   if (waiter.place == THREAD)
     assert_int_equal(actor_wait(&waiter), UV_ESHUTDOWN);
   assert_int_equal(pkd_async_sem_try_acquire(&req, &sem, 0), UV_ESHUTDOWN);
