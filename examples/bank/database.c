@@ -5,7 +5,12 @@
  * The two kinds of section, side by side. A job waits for a permit until some
  * other job has done its I/O, so a continuation is queued. The list of idle
  * ledgers is looked at for an instant, so a mutex blocks whoever else looks;
- * who has a permit finds a ledger there. */
+ * who has a permit finds a ledger there.
+ *
+ * SQLite lets one connection write at a time and makes others sleep and try
+ * again, in growing steps, on a thread of the pool. So writers queue up before
+ * they have a thread. They wait for their turn first and for a permit second:
+ * who has a permit waits for nothing but the disk, hence no deadlock. */
 #include "database.h"
 
 #include <stddef.h>
@@ -13,6 +18,8 @@
 #include "bank.h"
 #include "must.h"
 
+static void on_turn(pkd_req_t* turn, int status);
+static void ask_for_permit(struct database_job* job);
 static void on_permit(pkd_req_t* permit, int status);
 static void run(uv_work_t* work);
 static void on_run(uv_work_t* work, int status);
@@ -38,10 +45,24 @@ void database_close(struct database* database) {
 }
 
 void database_submit(struct teller* teller, struct database_job* job) {
-  job->bank = teller->bank;
-  job->loop = &teller->loop;
+  job->teller = teller;
   job->work.data = job;
   job->permit.data = job;
+  job->turn.data = job;
+  if (job->writes)
+    must_succeed(pkd_async_mutex_lock(&teller->locks, &job->turn,
+                                      &teller->bank->database.writer, on_turn));
+  else
+    ask_for_permit(job);
+}
+
+static void on_turn(pkd_req_t* turn, int status) {
+  must_succeed(status); /* nobody cancels these */
+  ask_for_permit(turn->data);
+}
+
+static void ask_for_permit(struct database_job* job) {
+  struct teller* teller = job->teller;
   must_succeed(pkd_async_sem_acquire(&teller->locks, &job->permit,
                                      &teller->bank->database.permits, 1,
                                      on_permit));
@@ -49,13 +70,13 @@ void database_submit(struct teller* teller, struct database_job* job) {
 
 static void on_permit(pkd_req_t* permit, int status) {
   struct database_job* job = permit->data;
-  must_succeed(status); /* nobody cancels these */
-  must_succeed(uv_queue_work(job->loop, &job->work, run, on_run));
+  must_succeed(status);
+  must_succeed(uv_queue_work(&job->teller->loop, &job->work, run, on_run));
 }
 
 static void run(uv_work_t* work) {
   struct database_job* job = work->data;
-  struct bank* bank = job->bank;
+  struct bank* bank = job->teller->bank;
   uint64_t start = uv_hrtime();
   job->ledger = borrow(&bank->database);
   job->call(job);
@@ -65,9 +86,11 @@ static void run(uv_work_t* work) {
 
 static void on_run(uv_work_t* work, int status) {
   struct database_job* job = work->data;
+  struct database* database = &job->teller->bank->database;
   must_succeed(status);
-  must_succeed(
-      pkd_async_sem_release(&job->permit, &job->bank->database.permits, 1));
+  must_succeed(pkd_async_sem_release(&job->permit, &database->permits, 1));
+  if (job->writes)
+    must_succeed(pkd_async_mutex_unlock(&job->turn, &database->writer));
   job->done(job);
 }
 

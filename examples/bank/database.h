@@ -8,8 +8,10 @@
 #ifndef BANK_DATABASE_H
 #define BANK_DATABASE_H
 
+#include <stdbool.h>
 #include <uv.h>
 
+#include <parkade/async/mutex.h>
 #include <parkade/async/sem.h>
 #include <parkade/mutex.h>
 
@@ -23,7 +25,8 @@ struct teller;
 enum { LEDGERS = 3 };
 
 struct database {
-  pkd_async_sem_t permits; /* to run one call; as many as ledgers */
+  pkd_async_mutex_t writer; /* SQLite admits one; see database.c */
+  pkd_async_sem_t permits;  /* to run one call; as many as ledgers */
   pkd_mutex_t mutex;
   int idle_count;               /* under mutex */
   struct ledger* idle[LEDGERS]; /* under mutex */
@@ -34,10 +37,11 @@ struct database_job {
   void* data;
   void (*call)(struct database_job* job); /* pool thread; sets rc */
   void (*done)(struct database_job* job); /* loop thread */
+  bool writes;
   int rc;
   struct ledger* ledger; /* during call */
-  struct bank* bank;
-  uv_loop_t* loop;
+  struct teller* teller;
+  pkd_req_t turn; /* to write */
   pkd_req_t permit;
   uv_work_t work;
 };

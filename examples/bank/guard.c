@@ -10,6 +10,7 @@ static const struct guard* const guards[] = {
     &guard_none,
     &guard_pool,
     &guard_async,
+    &guard_account,
 };
 
 const struct guard* guard_find(const char* name) {

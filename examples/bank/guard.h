@@ -26,6 +26,7 @@ struct guard {
 extern const struct guard guard_none;
 extern const struct guard guard_pool;
 extern const struct guard guard_async;
+extern const struct guard guard_account;
 
 /* NULL: no guard has this name. */
 const struct guard* guard_find(const char* name);

@@ -78,7 +78,7 @@ static void die(const char* what);
 int main(int argc, char** argv) {
   static struct load load;
   load.options = (struct options){.seconds = 2,
-                                  .clients = 32,
+                                  .clients = 128,
                                   .askers = 4,
                                   .pause_ms = 5,
                                   .accounts = 1000,

@@ -37,6 +37,7 @@ void transfer_enter(struct transfer* transfer) {
   transfer->job.data = transfer;
   transfer->job.call = read_balances;
   transfer->job.done = on_read;
+  transfer->job.writes = false;
   database_submit(transfer->teller, &transfer->job);
 }
 
@@ -87,6 +88,7 @@ static void on_read(struct database_job* job) {
   }
   job->call = write_balances;
   job->done = on_written;
+  job->writes = true;
   database_submit(transfer->teller, job);
 }
 

@@ -18,7 +18,8 @@ struct transfer {
   enum figure outcome; /* moved, refused, cancelled or failed */
   const char* reason;  /* why not, unless moved */
   struct database_job job;
-  pkd_req_t ticket; /* for guards */
+  pkd_req_t tickets[2]; /* for guards: one to wait, then to own */
+  int taken;            /* for guards: how many of them own something */
 };
 
 /* Zero all but teller, payment.from, .to, .amount, done and data. */
