@@ -51,7 +51,7 @@ void pkd__home_post(struct pkd__home* home, pkd_req_t* req,
   }
   head = pkd__load_relaxed(&home->inbox); /* relaxed: the CAS checks it */
   do {
-    req->waiter.next = head == NULL ? NULL : &head->waiter;
+    req->via.next = head;
     /* (H1) acq_rel, pairs with (H2), see the head of this file. */
   } while (!pkd__cas_acq_rel(&home->inbox, &head, req));
   if (head == NULL)
@@ -111,23 +111,22 @@ void pkd__home_collect(struct pkd__home* home) {
 void pkd__home_collect_surely(struct pkd__home* home) {
   /* (H2) acq_rel, pairs with (H1). An exchange even if it looks empty: only that
    * takes part in the order of the inbox. */
-  pkd_req_t* youngest = pkd__exchange_acq_rel(&home->inbox, NULL);
-  pkd_waiter_t* taken = youngest == NULL ? NULL : &youngest->waiter;
-  pkd_waiter_t* oldest = NULL;
+  pkd_req_t* taken = pkd__exchange_acq_rel(&home->inbox, NULL);
+  pkd_req_t* oldest = NULL;
 
   if (taken != NULL)
     home->taken++;
   while (taken != NULL) {
-    pkd_waiter_t* next = taken->next;
+    pkd_req_t* next = taken->via.next;
 
-    taken->next = oldest;
+    taken->via.next = oldest;
     oldest = taken;
     taken = next;
   }
   while (oldest != NULL) {
-    pkd_waiter_t* next = oldest->next;
+    pkd_req_t* next = oldest->via.next;
 
-    append(home, pkd__req_of(oldest));
+    append(home, oldest);
     oldest = next;
   }
 }
@@ -160,10 +159,10 @@ void pkd__home_deliver_all(struct pkd__home* home) {
 
 static void deliver_one(struct pkd__home* home) {
   pkd_req_t* req = home->ready;
-  pkd_waiter_t* next = req->waiter.next;
   int status;
 
-  home->ready = next == NULL ? NULL : pkd__req_of(next);
+  home->ready = req->via.next;
+  req->via.home = home;
   home->ready_count--;
   pkd__wheel_remove(&home->wheel, &req->link);
   if (--home->pending == 0)
@@ -176,11 +175,11 @@ static void deliver_one(struct pkd__home* home) {
 }
 
 static void append(struct pkd__home* home, pkd_req_t* req) {
-  req->waiter.next = NULL;
+  req->via.next = NULL;
   if (home->ready == NULL)
     home->ready = req;
   else
-    home->ready_last->waiter.next = &req->waiter;
+    home->ready_last->via.next = req;
   home->ready_last = req;
   home->ready_count++;
 }

@@ -167,10 +167,10 @@ static uint64_t finish(void* arg, const pkd_unpark_result_t* result) {
     pkd_req_t* req = round->taken[i];
 
     /* A thread stays until it is woken, a loop's request may be gone at once. */
-    if (req->home == NULL)
+    if (req->via.home == NULL)
       round->taken[threads++] = req;
     else
-      pkd__home_post(req->home, req, &round->bells);
+      pkd__home_post(req->via.home, req, &round->bells);
   }
   round->count = threads;
   return 0;

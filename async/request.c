@@ -79,10 +79,10 @@ bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
   if (pkd_lot_remove(&req->waiter, removed, &ending) != 0)
     return false;
   bells.count = 0;
-  if (req->home == NULL)
+  if (req->via.home == NULL)
     pkd_parker_wake((pkd_parker_t*)req->link.next);
   else
-    pkd__home_post(req->home, req, &bells);
+    pkd__home_post(req->via.home, req, &bells);
   pkd__bells_ring(&bells);
   /* It may have been the head, and all that kept the others waiting. */
   if (!ending.was_last)
@@ -158,7 +158,7 @@ int pkd__disown(pkd_req_t* req, const void* object, enum pkd__kind kind) {
 
   if (!pkd__owns(req, object, kind))
     return UV_EPERM;
-  home = req->home;
+  home = req->via.home;
   /* (D1) acq_rel, pairs with itself and the load of the next start: of several
    * who show the same ticket, one is right */
   if (!pkd__cas_acq_rel(&req->waiter.state, &state, PKD__IDLE))

@@ -26,8 +26,8 @@
  * waiter.token: low 32 bits, what the request wants and then owns (permits, or a
  * mode); high 32 bits, before the start: the timeout in ms plus one, 0 for none;
  * while queued: the deadline on its loop's clock. waiter.key names the object
- * from the start on, and waiter.next, when the lot does not use it, links the
- * requests of a mailbox. */
+ * from the start on. `via` is the loop's home, and in a mailbox the next request
+ * there; so a request may lie in a mailbox and stand in the lot at once. */
 #ifndef PKD_ASYNC_REQUEST_H
 #define PKD_ASYNC_REQUEST_H
 

@@ -49,7 +49,7 @@ int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
   pkd__home_adopt(home);
   timeout = req->waiter.token >> 32;
   prepare(&entry, req, object, kind, want);
-  req->home = home;
+  req->via.home = home;
   req->cb = cb;
   err = take(&entry, false);
   if (err == UV_EAGAIN && timeout == 1)
@@ -129,7 +129,7 @@ static void prepare(struct entry* entry, pkd_req_t* req, void* object,
   entry->object = object;
   entry->req = req;
   entry->kind = kind;
-  req->home = NULL;
+  req->via.home = NULL;
   req->waiter.wake = woken_by_stranger;
   req->waiter.token = want;
   /* relaxed: who looks for the request has seen a state that is set later. The

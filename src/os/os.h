@@ -40,6 +40,18 @@ uintptr_t pkd__os_thread_id(void);
 /** Tells the processor that this is a spin loop. */
 void pkd__os_relax(void);
 
+/** What is to be done when a thread ends; in memory of that thread. */
+struct pkd__exit_note {
+  void (*leave)(struct pkd__exit_note* note);
+  struct pkd__exit_note* next; /* the system's, from here on */
+  int rounds;
+};
+
+/** Calls note->leave(note) when the calling thread ends, late among its
+ * destructors. Not for the thread that returns from main.
+ * @return 0; -EAGAIN, -ENOMEM: the system cannot */
+int pkd__os_at_thread_exit(struct pkd__exit_note* note);
+
 /** Calls `child` in the child of every fork() from now on. Called once. */
 void pkd__os_at_fork(void (*child)(void));
 

@@ -159,6 +159,20 @@ static void loop_cancels(void* arg) {
   explore_outcome(rc == 0 ? 0 : 1);
 }
 
+static pkd_req_t* started;
+static int cancel_rc = UV_EBUSY;
+
+/* From elsewhere, at any time after the start was heard of. */
+static void cancels_first(void* arg) {
+  pkd_req_t* req = __atomic_load_n(&started, __ATOMIC_ACQUIRE);
+
+  (void)arg;
+  if (req == NULL)
+    return;
+  cancel_rc = pkd_req_cancel(req);
+  explore_outcome(cancel_rc == 0 ? 0 : cancel_rc == UV_EBUSY ? 1 : 2);
+}
+
 static void loop_times_out(void* arg) {
   actor_t* actor = me();
 
@@ -257,6 +271,30 @@ static void cast(int number) {
   later = explore_need(sizeof *later);
   for (int i = 0; i < ACTORS && casts[number][i] != NULL; i++)
     spawn(casts[number][i], !blocks(casts[number][i]));
+  finish();
+}
+
+/* Another thread cancels what a loop waits for, at any time. */
+static void loop_is_cancelled(void* arg) {
+  actor_t* actor = me();
+
+  (void)arg;
+  lock_on_loop(actor, count_and_unlock);
+  __atomic_store_n(&started, &actor->req, __ATOMIC_RELEASE);
+  run(actor);
+}
+
+static void foreign_cancel(int with_thread) {
+  start();
+  spawn(loop_is_cancelled, true);
+  spawn(cancels_first, false);
+  if (with_thread)
+    spawn(thread_blocks, false);
+  explore_join();
+  if (cancel_rc == 0)
+    explore_assert(s->actor[0].status == UV_ECANCELED);
+  else
+    explore_assert(s->actor[0].status == 0);
   finish();
 }
 
@@ -411,6 +449,18 @@ const explore_scenario_t explore_async[] = {
     {"async/keeps", cast, KEEPS, OK, 0, {.preemptions = 3, .stale = 1}},
     {"async/cancel", cast, CANCEL, OK, 1, {.preemptions = 3, .stale = 1}},
     {"async/two-cancel", cast, TWO_CANCEL, OK, 1, {.preemptions = 2}},
+    {"async/foreign-cancel",
+     foreign_cancel,
+     0,
+     OK,
+     7,
+     {.preemptions = 3, .stale = 1}},
+    {"async/foreign-cancel-with-thread",
+     foreign_cancel,
+     1,
+     OK,
+     7,
+     {.preemptions = 2, .stale = 1}},
     {"async/timeout", cast, TIMEOUT, OK, 1, {.preemptions = 2}},
     {"async/timeout-of-kept",
      cast,

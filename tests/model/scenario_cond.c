@@ -283,5 +283,11 @@ const explore_scenario_t explore_cond[] = {
      OK,
      1,
      {.preemptions = 3}},
+    {"cond/freed-after-broadcast-timed",
+     freed_after_broadcast,
+     1,
+     OK,
+     3,
+     {.preemptions = 2, .timeouts = 1}},
     {.name = NULL},
 };

@@ -63,8 +63,10 @@ struct pkd_req {
      holds, and its timeout; .key: the object */
   pkd_waiter_t waiter;
   pkd_req_cb cb;
-  /* NULL: no loop, a thread asked */
-  struct pkd__home* home;
+  union {
+    struct pkd__home* home; /* its loop's; NULL: no loop, a thread asked */
+    pkd_req_t* next;        /* while it lies in a mailbox: the next there */
+  } via;
   /* in the loop's timers; or .next: what a thread sleeps on */
   struct pkd__link link;
   /* what some kinds of objects need besides */
