@@ -43,7 +43,8 @@ typedef struct settings {
 
 static const explore_scenario_t* const groups[] = {
     explore_litmus,       explore_seeded_mutex, explore_seeded_lot,
-    explore_seeded_async, explore_lot,          explore_mutex,
+    explore_seeded_async, explore_museum_park,  explore_museum_leave,
+    explore_museum_wake,  explore_lot,          explore_mutex,
     explore_cond,         explore_async,
 };
 
