@@ -21,12 +21,14 @@
 #define BUSY UINT64_C(1)
 #define TURN_CALLBACKS 64
 #define TURN_NS UINT64_C(1000000)
+#define CLOCK_EVERY 8 /* callbacks; reading it costs as much as one */
 #define TURN_EXPIRIES 256
 
 enum place { ELSEWHERE, IN_TURN, AT_HOME };
 
 static enum place enter(struct pkd__home* home);
 static void leave(struct pkd__home* home, enum place place);
+static void keep_awake(struct pkd__home* home);
 static void append(struct pkd__home* home, pkd_req_t* req);
 static void deliver_one(struct pkd__home* home);
 static uint64_t now_of(const struct pkd__home* home);
@@ -45,7 +47,7 @@ void pkd__home_post(struct pkd__home* home, pkd_req_t* req,
   if (place != ELSEWHERE) {
     pkd__home_collect(home);
     append(home, req);
-    uv_idle_start(&home->idle, on_idle);
+    keep_awake(home);
     leave(home, place);
     return;
   }
@@ -78,7 +80,7 @@ void pkd__home_accept(struct pkd__home* home, pkd_req_t* req, bool granted) {
   if (granted) {
     pkd__home_collect(home);
     append(home, req);
-    uv_idle_start(&home->idle, on_idle);
+    keep_awake(home);
   }
   if (granted || deadline == 0) {
     pkd__list_append(&home->plain, &req->link);
@@ -132,24 +134,26 @@ void pkd__home_collect_surely(struct pkd__home* home) {
 }
 
 void pkd__home_deliver_turn(struct pkd__home* home) {
-  uint64_t start = uv_hrtime();
-  size_t budget;
+  uint64_t start;
+  unsigned count = 0;
 
   pkd__home_collect(home);
-  /* A snapshot: what is granted meanwhile has its turn when others had theirs. */
-  budget =
-      home->ready_count < TURN_CALLBACKS ? home->ready_count : TURN_CALLBACKS;
-  while (budget-- != 0) {
+  if (home->ready == NULL)
+    return;
+  /* What becomes ready meanwhile has its turn as well: a chain of grants costs a
+   * look at the I/O once per budget, not once per link. */
+  start = uv_hrtime();
+  do {
     deliver_one(home);
-    if (uv_hrtime() - start >= TURN_NS)
+    if (++count % CLOCK_EVERY == 0 && uv_hrtime() - start >= TURN_NS)
       break;
-  }
+  } while (home->ready != NULL && count < TURN_CALLBACKS);
   if (home->detaching)
     return;
   if (home->ready == NULL)
     uv_idle_stop(&home->idle);
   else
-    uv_idle_start(&home->idle, on_idle); /* the rest came with the bell */
+    keep_awake(home); /* the rest may have come with the bell */
 }
 
 void pkd__home_deliver_all(struct pkd__home* home) {
@@ -172,6 +176,12 @@ static void deliver_one(struct pkd__home* home) {
   if (pkd__step_of(pkd__load_relaxed(&req->waiter.state)) == PKD__OWNED)
     home->here++;
   req->cb(req, status); /* it may be gone after this */
+}
+
+/* No sleep in the poll phase while something is ready. */
+static void keep_awake(struct pkd__home* home) {
+  if (!uv_is_active((uv_handle_t*)&home->idle))
+    uv_idle_start(&home->idle, on_idle);
 }
 
 static void append(struct pkd__home* home, pkd_req_t* req) {
