@@ -104,7 +104,10 @@ static bool one_round(struct cell* cell, const struct candidate* c, unsigned ms,
 void cell_add(struct cell* cell, const char* name, enum role role,
               bench_round round, const void* peer) {
   struct candidate* c = &cell->candidate[cell->candidates];
+  const char* against = bench_options.against;
 
+  if (against != NULL && role != OURS && strstr(against, name) == NULL)
+    return;
   if (cell->candidates == BENCH_MAX_CANDIDATES)
     abort();
   cell->candidates++;

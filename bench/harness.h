@@ -78,6 +78,7 @@ struct options {
   bool quick;
   bool list;
   const char* only;
+  const char* against;
   const char* out;
   unsigned rounds; /* 0: as `quick` says */
 };

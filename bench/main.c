@@ -11,9 +11,11 @@
 #include "workloads.h"
 
 static const char usage[] =
-    "parkade-bench [--quick] [--only TEXT] [--rounds N] [--out DIR] [--list]\n"
+    "parkade-bench [--quick] [--only TEXT] [--against LIST] [--rounds N]\n"
+    "              [--out DIR] [--list]\n"
     "  --quick     short rounds, few of them: a smoke test, not a measurement\n"
     "  --only TEXT cells whose name contains TEXT; --list shows the names\n"
+    "  --against LIST  only these peers: \"glibc,absl\"\n"
     "  --rounds N  rounds of each cell, 1 to 31\n"
     "  --out DIR   also write DIR/figures.tsv (bench/report.py draws it)\n";
 
@@ -37,6 +39,8 @@ static void parse(int argc, char** argv, struct options* o) {
       o->list = true;
     } else if (strcmp(argv[i], "--only") == 0) {
       o->only = value(argc, argv, &i);
+    } else if (strcmp(argv[i], "--against") == 0) {
+      o->against = value(argc, argv, &i);
     } else if (strcmp(argv[i], "--out") == 0) {
       o->out = value(argc, argv, &i);
     } else if (strcmp(argv[i], "--rounds") == 0) {
