@@ -47,6 +47,7 @@ const struct pkd__face* pkd__face_of(enum pkd__kind kind) {
       [PKD__KIND_ONCE] = &pkd__face_once,
       [PKD__KIND_GATE] = &pkd__face_gate,
       [PKD__KIND_BARRIER] = &pkd__face_barrier,
+      [PKD__KIND_KEYED] = &pkd__face_keyed,
   };
 
   return faces[kind];

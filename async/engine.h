@@ -27,7 +27,22 @@
 
 #include "request.h"
 
+/** For objects that have no word and keep their state in the lot's queue. */
+struct pkd__in_lot {
+  /* @return 0: it has it; UV_EAGAIN: it waits, or, without `wait`, it has not */
+  int (*start)(pkd_req_t* req, bool wait);
+  /* Takes one who waits out of the queue. @return false: it does not wait */
+  bool (*end)(pkd_req_t* req, enum pkd__step step);
+  /* Takes a grant back that stands in `state`. @return false: too late */
+  bool (*revoke)(pkd_req_t* req, uint32_t state);
+  /* Turns a grant into ownership. @return the state before */
+  uint32_t (*settle)(pkd_req_t* req);
+};
+
 struct pkd__face {
+  const struct pkd__in_lot*
+      in_lot; /* NULL: the object has a word, as follows */
+
   unsigned bytes;  /* of the word: 4 or 8 */
   uint64_t queued; /* the bit that says that somebody waits */
   uint64_t closed; /* the bit that keeps newcomers out; 0: cannot be closed */
@@ -53,6 +68,7 @@ extern const struct pkd__face pkd__face_event;
 extern const struct pkd__face pkd__face_once;
 extern const struct pkd__face pkd__face_gate;
 extern const struct pkd__face pkd__face_barrier;
+extern const struct pkd__face pkd__face_keyed;
 
 const struct pkd__face* pkd__face_of(enum pkd__kind kind);
 

@@ -61,9 +61,12 @@ int pkd_req_cancel(pkd_req_t* req) {
  * the request is in place, but not after the CAS. */
 static bool revoke(pkd_req_t* req, uint32_t state) {
   enum pkd__kind kind = pkd__kind_of(state);
+  const struct pkd__in_lot* in_lot = pkd__face_of(kind)->in_lot;
   void* object = pkd__object_of(req);
   uint32_t want = pkd__want(req);
 
+  if (in_lot != NULL)
+    return in_lot->revoke(req, state);
   /* (S4) acq_rel, pairs with (S3): either this revokes or it is delivered */
   if (!pkd__cas_acq_rel(&req->waiter.state, &state,
                         pkd__state(PKD__CANCELED, kind)))
@@ -75,9 +78,17 @@ static bool revoke(pkd_req_t* req, uint32_t state) {
 bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
   struct ending ending = {req, step, NULL, false, PKD__REFUSED};
   struct pkd__bells bells;
+  /* (S5) acquire, pairs with (S1) and (S6) */
+  uint32_t state = pkd__load_acquire(&req->waiter.state);
+  const struct pkd__in_lot* in_lot =
+      pkd__step_of(state) == PKD__IDLE
+          ? NULL
+          : pkd__face_of(pkd__kind_of(state))->in_lot;
 
-  if (pkd_lot_remove(&req->waiter, removed, &ending) != 0)
+  if (in_lot != NULL ? !in_lot->end(req, step)
+                     : pkd_lot_remove(&req->waiter, removed, &ending) != 0)
     return false;
+  ending.was_last |= in_lot != NULL;
   bells.count = 0;
   if (req->via.home == NULL)
     pkd_parker_wake((pkd_parker_t*)req->link.next);
@@ -118,15 +129,18 @@ int pkd__req_startable(const pkd_req_t* req) {
 int pkd__req_settle(pkd_req_t* req) {
   /* (S2) acquire, pairs with (S1): what the last owner did is visible */
   uint32_t state = pkd__load_acquire(&req->waiter.state);
+  const struct pkd__in_lot* in_lot = pkd__face_of(pkd__kind_of(state))->in_lot;
 
+  if (in_lot != NULL)
+    state = in_lot->settle(req);
   if (pkd__step_of(state) == PKD__GRANTED) {
     uint32_t granted = state;
 
     /* relaxed: a revoke may be reading the half that does not change */
     pkd__store_relaxed(&req->waiter.token, pkd__want(req));
     /* (S3) acq_rel, pairs with (S4): either this delivers or a cancel revokes */
-    if (pkd__cas_acq_rel(&req->waiter.state, &state,
-                         pkd__state_delivered(granted)))
+    if (in_lot != NULL || pkd__cas_acq_rel(&req->waiter.state, &state,
+                                           pkd__state_delivered(granted)))
       return (pkd__grant_of(granted) & PKD__LEADS) != 0;
   }
   /* relaxed, both: the request is its owner's again; a cancel that came too late
@@ -137,11 +151,16 @@ int pkd__req_settle(pkd_req_t* req) {
 }
 
 const void* pkd_req_owned(const pkd_req_t* req) {
-  if (req == NULL ||
-      /* (S2) acquire, pairs with (S1) */
-      pkd__step_of(pkd__load_acquire(&req->waiter.state)) != PKD__OWNED)
+  uint32_t state;
+
+  if (req == NULL)
     return NULL;
-  return pkd__object_of(req);
+  /* (S2) acquire, pairs with (S1) */
+  state = pkd__load_acquire(&req->waiter.state);
+  if (pkd__step_of(state) != PKD__OWNED)
+    return NULL;
+  return pkd__kind_of(state) == PKD__KIND_KEYED ? pkd__keyed_owner(req)
+                                                : pkd__object_of(req);
 }
 
 bool pkd__owns(const pkd_req_t* req, const void* object, enum pkd__kind kind) {

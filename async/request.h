@@ -53,6 +53,7 @@ enum pkd__kind {
   PKD__KIND_ONCE,
   PKD__KIND_GATE,
   PKD__KIND_BARRIER,
+  PKD__KIND_KEYED,
   PKD__KINDS
 };
 
@@ -118,6 +119,9 @@ static inline void* pkd__object_of(const pkd_req_t* req) {
   /* relaxed: whoever may ask has seen the state that was set after it */
   return (void*)(uintptr_t)pkd__load_relaxed(&req->waiter.key);
 }
+
+/** The keyed mutex of which `req` holds a key. */
+const void* pkd__keyed_owner(const pkd_req_t* req);
 
 /** May `req` be started? @return 0, UV_EALREADY or UV_EBUSY */
 int pkd__req_startable(const pkd_req_t* req);

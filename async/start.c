@@ -144,6 +144,10 @@ static void prepare(struct entry* entry, pkd_req_t* req, void* object,
 static int take(struct entry* entry, bool locked) {
   const struct pkd__face* face = entry->face;
 
+  if (face->in_lot != NULL) {
+    entry->grant = PKD__ADMITTED;
+    return face->in_lot->start(entry->req, false);
+  }
   for (;;) {
     uint64_t old = pkd__word(face, entry->object);
     uint64_t word = old;
@@ -199,8 +203,11 @@ static bool announce(const struct entry* entry, uint64_t old) {
 }
 
 static int enqueue(struct entry* entry) {
-  int err = pkd_lot_enqueue(entry->object, &entry->req->waiter, enter, entry);
+  int err;
 
+  if (entry->face->in_lot != NULL)
+    return entry->face->in_lot->start(entry->req, true);
+  err = pkd_lot_enqueue(entry->object, &entry->req->waiter, enter, entry);
   if (err == -EAGAIN) {
     /* It completed what those who wait were waiting for. */
     if (entry->verdict == 0 && entry->face->joined != NULL)

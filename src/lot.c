@@ -70,24 +70,44 @@ int pkd_lot_enqueue_front(const void* key, pkd_waiter_t* waiter,
   return pkd__lot_enqueue(key, waiter, validate, arg, true);
 }
 
+int pkd_lot_enqueue_behind(const void* key, pkd_waiter_t* waiter,
+                           int (*join)(void* arg, pkd_waiter_t* oldest),
+                           void* arg) {
+  struct pkd__bucket* bucket = pkd__bucket_lock(key);
+  pkd_waiter_t** slot = pkd__queue_find(&bucket->root, key);
+  bool wanted = join(arg, *slot) != 0;
+
+  if (wanted)
+    pkd__queue_push(slot, key, waiter, false);
+  pkd__bucket_unlock(bucket);
+  return wanted ? 0 : -EAGAIN;
+}
+
 int pkd_lot_remove(pkd_waiter_t* waiter, pkd_removed_cb removed, void* arg) {
+  return pkd_lot_remove_if(waiter, NULL, NULL, removed, arg);
+}
+
+int pkd_lot_remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
+                      void* may_leave_arg, pkd_removed_cb removed, void* arg) {
   struct pkd__bucket* bucket = pkd__bucket_lock_of(waiter);
   const void* key = pkd__key_of(waiter);
   pkd_waiter_t** slot = NULL;
+  int rc = -ENOENT;
 
   if (pkd__queued(waiter))
     slot = pkd__queue_find(&bucket->root, key);
   /* An empty slot: queued by the parent of this process, see bucket.c. */
   if (slot != NULL && *slot != NULL) {
-    bool was_last = pkd__queue_pop(slot, waiter);
+    rc = may_leave == NULL || may_leave(may_leave_arg) ? 0 : -EAGAIN;
+    if (rc == 0) {
+      bool was_last = pkd__queue_pop(slot, waiter);
 
-    if (removed != NULL)
-      removed(arg, key, was_last);
-    pkd__bucket_unlock(bucket);
-    return 0;
+      if (removed != NULL)
+        removed(arg, key, was_last);
+    }
   }
   pkd__bucket_unlock(bucket);
-  return -ENOENT;
+  return rc;
 }
 
 uint32_t pkd_lot_due(pkd_deadline_t when) {

@@ -7,6 +7,7 @@
 #include <parkade/async/barrier.h>
 #include <parkade/async/event.h>
 #include <parkade/async/gate.h>
+#include <parkade/async/keyed.h>
 #include <parkade/async/loop.h>
 #include <parkade/async/mutex.h>
 #include <parkade/async/once.h>

@@ -134,6 +134,15 @@ PKD_API int pkd_lot_park(const void* key, const pkd_park_t* how,
 PKD_API int pkd_lot_enqueue(const void* key, pkd_waiter_t* waiter,
                             pkd_validate_cb validate, void* arg);
 
+/** The same, shown the waiter at the head of the queue: for primitives that keep
+ * something in the queue itself, such as who holds a key.
+ *
+ * @param join  NULL in `oldest`: nobody is queued. Returns nonzero to be queued.
+ *              Under the lock of the key */
+PKD_API int pkd_lot_enqueue_behind(const void* key, pkd_waiter_t* waiter,
+                                   int (*join)(void* arg, pkd_waiter_t* oldest),
+                                   void* arg);
+
 /** The same, at the head of the queue: for who must be served next. */
 PKD_API int pkd_lot_enqueue_front(const void* key, pkd_waiter_t* waiter,
                                   pkd_validate_cb validate, void* arg);
@@ -149,6 +158,14 @@ PKD_API int pkd_lot_enqueue_front(const void* key, pkd_waiter_t* waiter,
  * Threads:   any; not from a callback of the lot */
 PKD_API int pkd_lot_remove(pkd_waiter_t* waiter, pkd_removed_cb removed,
                            void* arg);
+
+/** The same, if `may_leave` agrees, which is called under the lock of the key and
+ * only if `waiter` is queued.
+ *
+ * @return 0, -ENOENT, or -EAGAIN: it is queued still, may_leave said 0 */
+PKD_API int pkd_lot_remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
+                              void* may_leave_arg, pkd_removed_cb removed,
+                              void* arg);
 
 /** The `due` of a waiter whose patience ends at `when` (pkd_now() time). A
  * resolution of about a microsecond, never 0; exact for half an hour ahead. */

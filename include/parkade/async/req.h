@@ -70,7 +70,7 @@ struct pkd_req {
   /* in the loop's timers; or .next: what a thread sleeps on */
   struct pkd__link link;
   /* what some kinds of objects need besides */
-  uint64_t extra[3];
+  uint64_t extra[UINTPTR_MAX > UINT32_MAX ? 3 : 4];
 };
 
 /** Bounds the time that the next start of `req` may spend in a queue.
