@@ -17,6 +17,8 @@
 #ifndef PARKADE_ANALYSIS_H
 #define PARKADE_ANALYSIS_H
 
+#include <parkade/base.h>
+
 /* --- clang -Wthread-safety ------------------------------------------------- */
 
 #if defined(__clang__)
@@ -56,6 +58,23 @@
   PKD__ANALYSIS(assert_shared_capability(__VA_ARGS__))
 /** On a function: do not look into its body. */
 #define PKD_NO_ANALYSIS PKD__ANALYSIS(no_thread_safety_analysis)
+
+/* A scope that holds a lock. The cleanup attribute unlocks on every way out; the
+ * analysis, which knows nothing of that attribute, is told by `held` that within
+ * the block the lock is held, and so looks at the expression `lock` once more. */
+#define PKD__WITH(type, enter, leave, held, lock)                              \
+  PKD__WITH_AS(type, enter, leave, held, lock,                                 \
+               PKD__NAME(pkd__scope_, __COUNTER__))
+#define PKD__WITH_AS(type, enter, leave, held, lock, scope)                    \
+  for (type scope __attribute__((cleanup(leave))) = enter(lock); !scope.left;  \
+       scope.left = 1)                                                         \
+  PKD__WITH_HELD(held, lock, PKD__NAME(scope, _))
+#if defined(__clang__)
+#define PKD__WITH_HELD(held, lock, once)                                       \
+  for (int once = held(lock); once; once = 0)
+#else
+#define PKD__WITH_HELD(held, lock, once)
+#endif
 
 /* --- ThreadSanitizer ------------------------------------------------------- */
 

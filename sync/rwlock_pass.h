@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * rwlock_pass.h - passing a pkd_rwlock_t on to those who are queued. */
+#ifndef PKD_RWLOCK_PASS_H
+#define PKD_RWLOCK_PASS_H
+
+#include <parkade/rwlock.h>
+
+#include <stdbool.h>
+
+#include "word/rwlock.h"
+
+/* The park token of a thread that waits for a rwlock: how it wants it, under a
+ * mark that no other primitive's token has. (A reader that has left looks into
+ * the queue by address alone; it may find a stranger there.) */
+#define PKD__RW_TAG (UINT64_C(0x72776c6b) << 32)
+
+static inline uint64_t pkd__rw_token(enum pkd__rw_mode mode) {
+  return PKD__RW_TAG | (uint64_t)mode;
+}
+
+/** Gives up a share and passes the lock on, fairly if asked to.
+ *
+ * @param share  what the caller has: PKD__RW_HELD, _UPGRADABLE, _READER
+ * @param keep   what it has instead afterwards, of HELD only: _UPGRADABLE,
+ *               _READER, or 0
+ * @param fair   to those who wait, at once; nobody comes between */
+void pkd__rw_pass_share(pkd_rwlock_t* l, uint32_t share, uint32_t keep,
+                        bool fair);
+
+/** The caller has left already and perhaps let somebody in: looks. `l` may be
+ * gone; it is touched only if somebody waits for it. */
+void pkd__rw_pass_left(pkd_rwlock_t* l);
+
+/** The caller, who still uses `l`, has stopped waiting: makes P and Q right
+ * again, and wakes whom it kept out. */
+void pkd__rw_pass_gave_up(pkd_rwlock_t* l);
+
+#endif
