@@ -17,8 +17,9 @@
 #include "os/os.h"
 
 static int not_fired(void* c) {
-  /* relaxed: fire() sets it before it takes the lot's lock, which we hold */
-  return pkd__load_relaxed(&((pkd_cancel_t*)c)->fired) == 0;
+  /* (C2) acquire, pairs with (C1): a wait that is refused here shows what the one
+   * who fired did before, though it may not have had the lot's lock yet. */
+  return pkd__load_acquire(&((pkd_cancel_t*)c)->fired) == 0;
 }
 
 static void run_link(pkd_waiter_t* waiter) {
