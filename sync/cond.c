@@ -10,6 +10,7 @@
  *    word   means                leaves by
  *    NULL   nobody waits         the first wait -> m
  *    m      waiters, using m     the last one woken, moved or late -> NULL
+ *             (in the child of a fork: or waiters that are not in this process)
  *
  * A signal that finds the mutex held sets the mutex's P bit and moves the waiter
  * into its queue, both under the two lot locks, so the unlock that follows finds
@@ -24,6 +25,7 @@
 #include <parkade/lot.h>
 
 #include "atomic.h"
+#include "bucket.h"
 #include "mutex_tokens.h"
 #include "word/mutex.h"
 
@@ -69,6 +71,24 @@ static void gave_up(void* arg, const void* key, int was_last) {
     set_lock(w->c, NULL);
 }
 
+static pkd_unpark_op_t leave(void* arg, pkd_waiter_t* waiter) {
+  (void)arg;
+  (void)waiter;
+  return PKD_UNPARK_STOP;
+}
+
+static uint64_t forget(void* arg, const pkd_unpark_result_t* result) {
+  if (!result->have_more)
+    set_lock(arg, NULL);
+  return 0;
+}
+
+/* In the child of a fork the word may name the mutex of waiters that stayed with
+ * the parent. @return true if it did, and does no more */
+static bool forget_absent(pkd_cond_t* c) {
+  return pkd__forked() && !pkd_lot_unpark_filter(c, leave, forget, c).have_more;
+}
+
 /* Late, and not holding the mutex. */
 static int give_up(struct wait* w, uint64_t left_as, int why) {
   if (pkd_mutex_trylock(w->m) == 0)
@@ -92,7 +112,9 @@ int pkd_cond_wait_cancellable(pkd_cond_t* c, pkd_mutex_t* m,
   how.arg = &w;
   how.token = WAITING;
   how.cancel = cancel;
-  rc = pkd_lot_park(c, &how, deadline, &parked);
+  do {
+    rc = pkd_lot_park(c, &how, deadline, &parked);
+  } while (rc == -EAGAIN && forget_absent(c));
   if (rc == -EAGAIN)
     return -EINVAL;
   if (rc == 0)

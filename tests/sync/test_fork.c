@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_fork.c - a child of fork() starts with an empty lot, and locks that stand
+ * as they stood.
+ *
+ * The threads of the parent are not in the child: not the sleepers, nor who held
+ * a lock of the lot's own at that moment, nor a waiter that was woken and is on
+ * its way. What a child finds is its exit code, 0 for all well. ThreadSanitizer
+ * allows no threads in the child of a process that had some, so there those
+ * children do without. */
+#include "kit.h"
+
+#include <parkade/cond.h>
+
+enum { SLEEPERS = 32 };
+
+static pkd_mutex_t m;
+static pkd_cond_t c;
+static char here; /* an address */
+
+/* In a child: a fact, or its line as the exit code. */
+#define MUST(fact)                                                             \
+  do {                                                                         \
+    if (!(fact)) {                                                             \
+      fprintf(stderr, "child: line %d: not so: %s\n", __LINE__, #fact);        \
+      _exit(1);                                                                \
+    }                                                                          \
+  } while (0)
+
+static int yes_always(void* arg) {
+  (void)arg;
+  return 1;
+}
+
+/* --- 32 sleepers in the parent --------------------------------------------- */
+
+static void park_here(void* arg, unsigned number) {
+  pkd_park_t how = {.validate = yes_always};
+
+  (void)arg;
+  (void)number;
+  pkd_lot_park(&here, &how, PKD_FOREVER, NULL);
+}
+
+static void find_an_empty_lot(void) {
+  pkd_park_t how = {.validate = yes_always};
+  pkd_waiter_t waiter = {0};
+
+  MUST(pkd_lot_for_each(NULL, NULL, NULL) == 0);
+  MUST(pkd_lot_unpark_one(&here, NULL, NULL).unparked == 0);
+  MUST(pkd_lot_unpark_all(&here, 0) == 0);
+  MUST(pkd_lot_enqueue(&here, &waiter, NULL, NULL) == 0);
+  MUST(waiting_at(&here) == 1);
+  MUST(pkd_lot_remove(&waiter, NULL, NULL) == 0);
+  MUST(pkd_lot_park(&here, &how, pkd_after(1000), NULL) == -ETIMEDOUT);
+}
+
+static void a_child_starts_with_an_empty_lot(void** state) {
+  struct crew crew;
+
+  (void)state;
+  crew_start(&crew, SLEEPERS, park_here, NULL);
+  WAIT_FOR(waiting_at(&here) == SLEEPERS);
+  for (unsigned i = 0; i < 10; i++)
+    assert_int_equal(run_in_child(find_an_empty_lot), 0);
+  assert_int_equal(waiting_at(&here), SLEEPERS); /* the parent's is as it was */
+  assert_int_equal(pkd_lot_unpark_all(&here, 0), SLEEPERS);
+  crew_join(&crew);
+}
+
+/* --- locks ----------------------------------------------------------------- */
+
+static void lock_once(void* arg, unsigned number) {
+  (void)arg;
+  (void)number;
+  pkd_mutex_lock(&m);
+  pkd_mutex_unlock(&m);
+}
+
+/* Held by us, the forking thread, with a queue that is not here. */
+static void use_the_held_mutex(void) {
+  MUST(pkd_mutex_is_locked(&m));
+  MUST(pkd_mutex_trylock(&m) == -EBUSY);
+  MUST(pkd_mutex_lock_for(&m, 1000) == -ETIMEDOUT);
+  pkd_mutex_unlock(&m);
+  for (unsigned i = 0; i < 3; i++) {
+    pkd_mutex_lock(&m);
+    pkd_mutex_bump(&m);
+    pkd_mutex_unlock(&m);
+  }
+  pkd_mutex_lock(&m);
+  pkd_mutex_unlock_fair(&m);
+  MUST(!pkd_mutex_is_locked(&m));
+}
+
+static void a_lock_its_parent_held_is_held_by_the_child(void** state) {
+  struct crew crew;
+
+  (void)state;
+  pkd_mutex_lock(&m);
+  crew_start(&crew, SLEEPERS, lock_once, NULL);
+  WAIT_FOR(waiting_at(&m) == SLEEPERS);
+  for (unsigned i = 0; i < 10; i++)
+    assert_int_equal(run_in_child(use_the_held_mutex), 0);
+  pkd_mutex_unlock(&m);
+  crew_join(&crew);
+  assert_int_equal(m.word, 0);
+}
+
+/* The byte says that a waiter was woken and is on its way. It is not in the
+ * child: an unlock there must not leave the waking to it. */
+static void wait_in_a_child_without_the_waker(void) {
+  struct crew crew;
+
+  MUST(pkd_mutex_trylock(&m) == -EBUSY);
+  crew_start(&crew, 3, lock_once, NULL);
+  WAIT_FOR(waiting_at(&m) == 3);
+  pkd_mutex_unlock(&m);
+  crew_join(&crew); /* for ever, if nobody is woken */
+  MUST(!pkd_mutex_is_locked(&m));
+  MUST(waiting_at(&m) == 0);
+}
+
+static void a_child_does_not_wait_for_a_waker_left_behind(void** state) {
+  static const uint8_t with_waker[] = {5, 7}; /* W L, W P L */
+
+  (void)state;
+  if (PKD_TEST_SLOW)
+    skip();
+  for (size_t i = 0; i < LENGTH(with_waker); i++) {
+    m.word = with_waker[i];
+    assert_int_equal(run_in_child(wait_in_a_child_without_the_waker), 0);
+    m.word = 0;
+  }
+}
+
+/* --- conditions ------------------------------------------------------------ */
+
+static void wait_for_c(void* arg, unsigned number) {
+  (void)arg;
+  (void)number;
+  pkd_mutex_lock(&m);
+  pkd_cond_wait(&c, &m);
+  pkd_mutex_unlock(&m);
+}
+
+static void find_nobody_to_signal(void) {
+  MUST(pkd_cond_signal(&c) == 0);
+  MUST(pkd_cond_broadcast(&c) == 0);
+  pkd_mutex_lock(&m);
+  MUST(pkd_cond_wait_for(&c, &m, 1000) == -ETIMEDOUT);
+  pkd_mutex_unlock(&m);
+}
+
+static void wait_with_another_mutex(void) {
+  pkd_mutex_t other = PKD_MUTEX_INIT;
+
+  pkd_mutex_lock(&other);
+  MUST(pkd_cond_wait_for(&c, &other, 1000) == -ETIMEDOUT);
+  pkd_mutex_unlock(&other);
+  find_nobody_to_signal();
+}
+
+static void nobody_waits_at_a_condition_in_the_child(void** state) {
+  struct crew crew;
+
+  (void)state;
+  crew_start(&crew, 4, wait_for_c, NULL);
+  WAIT_FOR(waiting_at(&c) == 4);
+  assert_int_equal(run_in_child(find_nobody_to_signal), 0);
+  assert_int_equal(run_in_child(wait_with_another_mutex), 0);
+  assert_int_equal(pkd_cond_broadcast(&c), 4);
+  crew_join(&crew);
+}
+
+/* --- under load ------------------------------------------------------------ */
+
+/* Threads that never stop changing the lot, so that many forks fall into a
+ * moment at which one of them holds a lock of a bucket. */
+struct load {
+  pkd_mutex_t locks[4];
+  unsigned stop; /* atomic */
+};
+
+static struct load load;
+
+static void make_load(void* arg, unsigned number) {
+  rng_t rng = rng_stream(1, number);
+  pkd_park_t how = {.validate = yes_always};
+
+  (void)arg;
+  while (count_of(&load.stop) == 0) {
+    pkd_mutex_t* lock = &load.locks[rng_below(&rng, 4)];
+
+    if (pkd_mutex_lock_for(lock, rng_below(&rng, 20000)) == 0)
+      pkd_mutex_unlock_fair(lock);
+    pkd_lot_park(&load, &how, pkd_after(rng_below(&rng, 3000)), NULL);
+    pkd_lot_unpark_all(&load, 0);
+  }
+}
+
+/* Every bucket there is, those of the load's locks among them. */
+static void pass_every_bucket(void) {
+  find_an_empty_lot();
+  for (unsigned i = 0; i < 4; i++) {
+    if (pkd_mutex_lock_for(&load.locks[i], 1000) == 0)
+      pkd_mutex_unlock(&load.locks[i]);
+    MUST(pkd_lot_unpark_all(&load.locks[i], 0) == 0);
+  }
+}
+
+static void children_of_a_busy_parent_find_no_lock_held(void** state) {
+  struct crew crew;
+
+  (void)state;
+  load.stop = 0;
+  crew_start(&crew, 4, make_load, NULL);
+  for (unsigned i = 0; i < 250; i++)
+    assert_int_equal(run_in_child(pass_every_bucket), 0);
+  count_up(&load.stop);
+  crew_join(&crew);
+}
+
+/* The same held in certainty: a child forked by a thread while another stands
+ * in a callback, that is, holds its bucket. */
+struct stuck {
+  unsigned inside, leave; /* atomic */
+};
+
+static int stand_in_the_bucket(void* arg) {
+  struct stuck* stuck = arg;
+
+  count_up(&stuck->inside);
+  while (count_of(&stuck->leave) == 0)
+    pause_us(50);
+  return 0;
+}
+
+static void hold_a_bucket(void* arg, unsigned number) {
+  pkd_park_t how = {.validate = stand_in_the_bucket, .arg = arg};
+
+  (void)number;
+  pkd_lot_park(&here, &how, PKD_FOREVER, NULL);
+}
+
+static void a_bucket_held_at_the_fork_is_free_in_the_child(void** state) {
+  struct stuck stuck = {0, 0};
+  struct crew crew;
+
+  (void)state;
+  crew_start(&crew, 1, hold_a_bucket, &stuck);
+  WAIT_FOR(count_of(&stuck.inside) == 1);
+  assert_int_equal(run_in_child(find_an_empty_lot), 0);
+  count_up(&stuck.leave);
+  crew_join(&crew);
+}
+
+static void have_a_child(void) {
+  find_an_empty_lot();
+  MUST(run_in_child(find_an_empty_lot) == 0);
+}
+
+static void a_childs_child_is_a_child(void** state) {
+  (void)state;
+  assert_int_equal(run_in_child(have_a_child), 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_child_starts_with_an_empty_lot),
+      cmocka_unit_test(a_lock_its_parent_held_is_held_by_the_child),
+      cmocka_unit_test(a_child_does_not_wait_for_a_waker_left_behind),
+      cmocka_unit_test(nobody_waits_at_a_condition_in_the_child),
+      cmocka_unit_test(a_bucket_held_at_the_fork_is_free_in_the_child),
+      cmocka_unit_test(children_of_a_busy_parent_find_no_lock_held),
+      cmocka_unit_test(a_childs_child_is_a_child),
+  };
+  return cmocka_run_group_tests_name("fork", tests, NULL, NULL);
+}
