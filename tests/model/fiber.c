@@ -29,7 +29,7 @@ typedef struct fiber {
   bool has_entrance;
 } fiber_t;
 
-#define TLS_MOST 256
+#define TLS_MOST 1024
 
 static struct {
   char* block; /* NULL: the program has none */

@@ -80,6 +80,12 @@ void pkd__os_relax(void) {
   explore_yield();
 }
 
+/* Threads of scenarios end without destructors. */
+int pkd__os_at_thread_exit(struct pkd__exit_note* note) {
+  (void)note;
+  return -EAGAIN;
+}
+
 /* Forked children are tested with real ones. */
 void pkd__os_at_fork(void (*child)(void)) {
   (void)child;
