@@ -32,7 +32,7 @@
 extern "C" {
 #endif
 
-typedef struct pkd_cancel_link pkd_cancel_link_t;
+typedef struct pkd__cancel_link pkd_cancel_link_t;
 
 /** What a token does to one thing that is linked to it.
  *
@@ -45,7 +45,7 @@ typedef void (*pkd_cancel_cb)(pkd_cancel_link_t* link);
 /** The tie between a token and what it cancels, in memory of yours. Zeroed, with
  * `fire` set, it can be linked. It stays in place until it is unlinked, and may
  * then be used again. */
-struct pkd_cancel_link {
+struct pkd__cancel_link {
   pkd_waiter_t waiter; /* first; queued at the token's address */
   pkd_cancel_cb fire;
   const pkd_cancel_t* token; /* linked to; the linking thread's */
