@@ -15,8 +15,9 @@
 #define SIZES(X)                                                               \
   X(1)                                                                         \
   X(2)                                                                         \
-  X(3) X(4) X(5) X(7) X(8) X(9) X(12) X(13) X(16) X(24) X(40) X(63) X(64)      \
-      X(65) X(128) X(200)
+  X(3)                                                                         \
+  X(4) X(5) X(7) X(8) X(9) X(12) X(13) X(16) X(24) X(40) X(63) X(64) X(65)     \
+      X(128) X(200)
 
 #define ONE_SIZE(n)                                                            \
   static void check_##n(void) {                                                \
