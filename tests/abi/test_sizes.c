@@ -17,6 +17,7 @@
 #include <parkade/mutex.h>
 #include <parkade/once.h>
 #include <parkade/remutex.h>
+#include <parkade/rwlock.h>
 #include <parkade/sem.h>
 
 #define ROW(type, bytes)                                                       \
@@ -31,7 +32,7 @@ static const struct row {
     ROW(pkd_mutex_t, 1),    ROW(pkd_once_t, 1),    ROW(pkd_fair_mutex_t, 1),
     ROW(pkd_remutex_t, 16), ROW(pkd_cond_t, 8),    ROW(pkd_sem_t, 4),
     ROW(pkd_latch_t, 4),    ROW(pkd_barrier_t, 8), ROW(pkd_event_t, 4),
-    ROW(pkd_parker_t, 4),   ROW(pkd_waiter_t, 64),
+    ROW(pkd_rwlock_t, 8),   ROW(pkd_parker_t, 4),  ROW(pkd_waiter_t, 64),
 };
 
 static void every_type_has_the_promised_size(void** state) {
