@@ -227,40 +227,35 @@ unsigned pkd__withdraw(const void* key, pkd_req_t* req, bool was_last) {
 
 #ifdef PKD_CHECKS
 
-struct look {
-  unsigned waiters;
-  const char* wrong;
-};
-
-static void look(void* arg, const void* key, pkd_waiter_t* waiter) {
-  struct look* look = arg;
+/* Looks at the head, and leaves it and the others where they are. */
+static pkd_unpark_op_t look(void* arg, pkd_waiter_t* waiter) {
+  const char** wrong = arg;
   pkd_req_t copy = {.waiter = *waiter}; /* admit may write in it */
   const struct pkd__face* face = pkd__face_of(pkd__kind_of(copy.waiter.state));
-  uint64_t word = pkd__word(face, key);
+  uint64_t word = pkd__word(face, waiter->key);
 
   if ((word & face->queued) == 0)
-    look->wrong = "has a queue that its word does not know of";
-  else if (look->waiters == 0 && face->admit(&word, &copy))
-    look->wrong = "is free for a waiter that nobody admits";
-  look->waiters++;
+    *wrong = "has a queue that its word does not know of";
+  else if (face->admit(&word, &copy))
+    *wrong = "is free for a waiter that nobody admits";
+  return PKD_UNPARK_STOP;
 }
 
 /* Free implies no eligible waiter. Another thread may be between two rounds just
  * now, so what is wrong must stay wrong for a while. */
 static void check(const void* key) {
-  struct look seen;
+  const char* wrong = NULL;
 
   for (int i = 0; i < 2000; i++) {
     pkd_parker_t nobody = {0};
 
-    seen.waiters = 0;
-    seen.wrong = NULL;
-    pkd_lot_for_each(key, look, &seen);
-    if (seen.wrong == NULL)
+    wrong = NULL;
+    pkd_lot_unpark_filter(key, look, NULL, &wrong);
+    if (wrong == NULL)
       return;
     pkd_parker_sleep(&nobody, pkd_after(1000000));
   }
-  pkd__panic("dispatch", key, seen.wrong);
+  pkd__panic("dispatch", key, wrong);
 }
 
 #else

@@ -1,0 +1,697 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_async_loop.c - a loop's life with locks: attach, modes of uv_run, what
+ * keeps it alive, detach with requests in every state, and what happens to those
+ * who forget to detach. */
+#include "actors.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static pkd_async_mutex_t mutex;
+static pkd_async_sem_t sem;
+static int failures_left; /* of calloc */
+
+#if !PKD_TEST_SLOW && !defined(__SANITIZE_ADDRESS__)
+#define CAN_FAIL_CALLOC 1
+/* In place of the C library's: the one allocation of the library fails. */
+void* calloc(size_t count, size_t size) {
+  void* memory = NULL;
+
+  if (failures_left == 0 || failures_left-- == 0)
+    memory = malloc(count * size);
+  if (memory != NULL)
+    memset(memory, 0, count * size);
+  return memory;
+}
+#else
+#define CAN_FAIL_CALLOC 0
+#endif
+
+static void fresh(void) {
+  mutex = (pkd_async_mutex_t)PKD_ASYNC_MUTEX_INIT;
+  pkd_async_sem_init(&sem, 0, 0);
+}
+
+static void own(struct actor* actor, unsigned number) {
+  actor_init(actor, number, mutex_target(&mutex));
+  assert_int_equal(actor_start(actor), 0);
+  assert_int_equal(actor_wait(actor), 0);
+}
+
+static void queue(struct actor* actor, unsigned number) {
+  size_t before = waiting_at(&mutex);
+
+  actor_init(actor, number, mutex_target(&mutex));
+  assert_int_equal(actor_start(actor), 0);
+  assert_int_equal(waiting_at(&mutex), before + 1);
+}
+
+static void recorded(pkd_req_t* req, int status) {
+  *(int*)req->data = status;
+}
+
+/* --- attach ---------------------------------------------------------------- */
+
+static void a_loop_is_attached_once(void** state) {
+  pkd_loop_t again;
+  uv_loop_t other;
+
+  (void)state;
+  uv_loop_init(&other);
+  assert_int_equal(pkd_loop_attach(&again, &uv_a), UV_EALREADY);
+  assert_int_equal(pkd_loop_attach(&loop_a, &other), UV_EALREADY);
+  assert_int_equal(pkd_loop_attach(NULL, &other), UV_EINVAL);
+  assert_int_equal(pkd_loop_attach(&again, NULL), UV_EINVAL);
+  assert_int_equal(uv_loop_close(&other), 0); /* nothing was left in it */
+}
+
+static void attach_without_memory_leaves_nothing_behind(void** state) {
+  pkd_loop_t loop = {0};
+  uv_loop_t other;
+
+  (void)state;
+  if (!CAN_FAIL_CALLOC)
+    skip();
+  uv_loop_init(&other);
+  failures_left = 1;
+  assert_int_equal(pkd_loop_attach(&loop, &other), UV_ENOMEM);
+  assert_int_equal(pkd_loop_attach(&loop, &other), 0);
+  assert_int_equal(pkd_loop_detach(&loop, NULL), 0);
+  uv_run(&other, UV_RUN_DEFAULT);
+  assert_int_equal(uv_loop_close(&other), 0);
+}
+
+static void a_loop_that_was_never_attached_is_refused(void** state) {
+  pkd_loop_t loop = {0};
+  pkd_req_t req = {0};
+
+  (void)state;
+  fresh();
+  assert_int_equal(pkd_async_mutex_lock(&loop, &req, &mutex, recorded),
+                   UV_EINVAL);
+  assert_int_equal(pkd_loop_detach(&loop, NULL), UV_EINVAL);
+  assert_int_equal(pkd_loop_adopt(&loop), UV_EINVAL);
+  assert_int_equal(pkd_loop_held(&loop), 0);
+  assert_int_equal(pkd_loop_pending(&loop), 0);
+  assert_int_equal(pkd_loop_held(NULL), 0);
+}
+
+/* --- alive, and awake ------------------------------------------------------ */
+
+static void count_handle(uv_handle_t* handle, void* arg) {
+  (void)handle;
+  ++*(int*)arg;
+}
+
+static void locks_add_no_handles(void** state) {
+  struct actor actors[50];
+  int before = 0;
+  int after = 0;
+
+  (void)state;
+  fresh();
+  uv_walk(&uv_a, count_handle, &before);
+  for (unsigned i = 0; i < 50; i++) {
+    actor_init(&actors[i], 0, mutex_target(&mutex));
+    actors[i].timeout = 1000;
+    actor_start(&actors[i]);
+  }
+  uv_walk(&uv_a, count_handle, &after);
+  assert_int_equal(before, after);
+  for (unsigned i = 0; i < 50; i++) {
+    actor_wait(&actors[i]);
+    actor_release(&actors[i]);
+  }
+}
+
+static void the_loop_is_alive_while_requests_are_pending(void** state) {
+  struct actor owner, waiter;
+
+  (void)state;
+  fresh();
+  assert_false(uv_loop_alive(&uv_a));
+  own(&owner, 0);
+  assert_false(uv_loop_alive(&uv_a)); /* a ticket is no request */
+  actor_init(&waiter, 0, mutex_target(&mutex));
+  actor_start(&waiter);
+  assert_true(uv_loop_alive(&uv_a));
+  assert_int_equal(pkd_loop_pending(&loop_a), 1);
+  actor_release(&owner);
+  assert_true(uv_loop_alive(&uv_a)); /* granted, not delivered */
+  uv_run(&uv_a, UV_RUN_DEFAULT);     /* ends by itself */
+  assert_int_equal(waiter.status, 0);
+  assert_false(uv_loop_alive(&uv_a));
+  assert_int_equal(pkd_loop_pending(&loop_a), 0);
+  assert_int_equal(actor_release(&waiter), 0);
+}
+
+static void a_grant_outside_of_run_shows_in_the_backend_timeout(void** state) {
+  struct actor first, second;
+
+  (void)state;
+  fresh();
+  assert_int_equal(uv_backend_timeout(&uv_a), 0); /* nothing to wait for */
+  actor_init(&first, 0, mutex_target(&mutex));
+  actor_start(&first);
+  assert_int_equal(uv_backend_timeout(&uv_a), 0);
+  assert_int_equal(actor_wait(&first), 0);
+  queue(&second, 0);
+  assert_int_equal(uv_backend_timeout(&uv_a), -1);
+  actor_release(&first);
+  assert_int_equal(uv_backend_timeout(&uv_a), 0);
+  assert_int_equal(actor_wait(&second), 0);
+  actor_release(&second);
+}
+
+static void each_mode_of_run_delivers(void** state) {
+  static const uv_run_mode modes[3] = {UV_RUN_DEFAULT, UV_RUN_ONCE,
+                                       UV_RUN_NOWAIT};
+
+  (void)state;
+  fresh();
+  for (int i = 0; i < 3; i++) {
+    struct actor owner, waiter;
+
+    own(&owner, 0);
+    queue(&waiter, 0);
+    actor_release(&owner);
+    uv_run(&uv_a, modes[i]);
+    assert_int_equal(waiter.status, 0);
+    actor_release(&waiter);
+  }
+}
+
+static void stop_it(struct actor* actor) {
+  (void)actor;
+  uv_stop(&uv_a);
+}
+
+static void a_stopped_loop_delivers_when_it_runs_again(void** state) {
+  struct actor owner, first, second;
+
+  (void)state;
+  fresh();
+  own(&owner, 1);
+  queue(&first, 0);
+  first.then = stop_it;
+  queue(&second, 0);
+  actor_release(&owner);
+  uv_stop(&uv_a); /* between the grant and the delivery */
+  uv_run(&uv_a, UV_RUN_DEFAULT);
+  assert_int_equal(actor_wait(&first), 0);
+  actor_release(&first);
+  assert_int_equal(second.answers, 0);
+  assert_int_equal(actor_wait(&second), 0);
+  actor_release(&second);
+}
+
+/* --- batches --------------------------------------------------------------- */
+
+enum { MANY = 300 };
+static int arrived[MANY], arrivals, turns, most_in_a_turn, in_this_turn;
+
+static void arrive(pkd_req_t* req, int status) {
+  (void)status;
+  arrived[arrivals++] = (int)(intptr_t)req->data;
+  in_this_turn++;
+}
+
+static void on_turn(uv_prepare_t* prepare) {
+  (void)prepare;
+  turns++;
+  if (in_this_turn > most_in_a_turn)
+    most_in_a_turn = in_this_turn;
+  in_this_turn = 0;
+}
+
+static void add_permits(void* arg) {
+  (void)arg;
+  pkd_async_sem_add(&sem, MANY);
+}
+
+/* More than the engine grants in one round and more than a turn delivers. */
+static void order_is_kept_across_batches_and_turns(void** state) {
+  pkd_req_t reqs[MANY];
+  uv_prepare_t prepare;
+  uv_thread_t thread;
+
+  (void)state;
+  for (int foreign = 0; foreign < 2; foreign++) {
+    fresh();
+    arrivals = turns = most_in_a_turn = in_this_turn = 0;
+    uv_prepare_init(&uv_a, &prepare);
+    uv_prepare_start(&prepare, on_turn);
+    memset(reqs, 0, sizeof reqs);
+    for (int i = 0; i < MANY; i++) {
+      reqs[i].data = (void*)(intptr_t)i;
+      assert_int_equal(
+          pkd_async_sem_acquire(&loop_a, &reqs[i], &sem, 1, arrive), 0);
+    }
+    if (foreign) {
+      uv_thread_create(&thread, add_permits, NULL);
+      uv_thread_join(&thread);
+    } else {
+      add_permits(NULL);
+    }
+    assert_int_equal(arrivals, 0);
+    WAIT_FOR((turn_a(), arrivals == MANY));
+    turn_a();
+    for (int i = 0; i < MANY; i++)
+      assert_int_equal(arrived[i], i);
+    assert_true(most_in_a_turn <= 64);
+    assert_true(turns >= MANY / 64);
+    for (int i = 0; i < MANY; i++)
+      assert_int_equal(pkd_async_sem_release(&reqs[i], &sem, 1), 0);
+    uv_close((uv_handle_t*)&prepare, NULL);
+    turn_a();
+  }
+}
+
+static int links_left;
+static uintptr_t lowest, highest;
+
+static void relock(pkd_req_t* req, int status) {
+  char here;
+
+  if ((uintptr_t)&here < lowest)
+    lowest = (uintptr_t)&here;
+  if ((uintptr_t)&here > highest)
+    highest = (uintptr_t)&here;
+  in_this_turn++;
+  if (status == 0)
+    pkd_async_mutex_unlock(req, &mutex);
+  if (--links_left > 0)
+    pkd_async_mutex_lock(&loop_a, req, &mutex, relock);
+}
+
+static void a_chain_of_grants_lets_the_loop_poll(void** state) {
+  uv_prepare_t prepare;
+  pkd_req_t req = {0};
+
+  (void)state;
+  fresh();
+  turns = most_in_a_turn = in_this_turn = 0;
+  links_left = 6400;
+  lowest = UINTPTR_MAX;
+  highest = 0;
+  uv_prepare_init(&uv_a, &prepare);
+  uv_prepare_start(&prepare, on_turn);
+  pkd_async_mutex_lock(&loop_a, &req, &mutex, relock);
+  WAIT_FOR((turn_a(), links_left == 0));
+  assert_true(turns >= 100);
+  assert_true(most_in_a_turn <= 64);
+  uv_close((uv_handle_t*)&prepare, NULL);
+  turn_a();
+}
+
+static void pass_on(pkd_req_t* req, int status) {
+  char here;
+
+  if ((uintptr_t)&here < lowest)
+    lowest = (uintptr_t)&here;
+  if ((uintptr_t)&here > highest)
+    highest = (uintptr_t)&here;
+  arrivals += status == 0;
+  pkd_async_mutex_unlock(req, &mutex);
+}
+
+static void ticks(uv_timer_t* timer) {
+  ++*(int*)timer->data;
+}
+
+static void a_million_waiters_need_no_stack_and_no_patience(void** state) {
+  const int count = ROUNDS(1000000);
+  pkd_req_t* reqs = malloc((size_t)count * sizeof *reqs);
+  uv_timer_t timer;
+  int ticked = 0;
+  struct actor owner;
+
+  (void)state;
+  fresh();
+  arrivals = 0;
+  lowest = UINTPTR_MAX;
+  highest = 0;
+  memset(reqs, 0, (size_t)count * sizeof *reqs);
+  own(&owner, 1);
+  for (int i = 0; i < count; i++)
+    assert_int_equal(pkd_async_mutex_lock(&loop_a, &reqs[i], &mutex, pass_on),
+                     0);
+  uv_timer_init(&uv_a, &timer);
+  timer.data = &ticked;
+  uv_timer_start(&timer, ticks, 1, 1);
+  actor_release(&owner);
+  WAIT_FOR((turn_a(), arrivals == count));
+  assert_true(highest - lowest < 1024); /* no callback within another */
+  assert_true(ticked >= 2);             /* the loop did other things as well */
+  uv_close((uv_handle_t*)&timer, NULL);
+  turn_a();
+  free(reqs);
+}
+
+/* --- detach ---------------------------------------------------------------- */
+
+static int detached_at; /* how many answers had come before */
+static struct actor* watched[4];
+
+static void on_detach(pkd_loop_t* loop) {
+  (void)loop;
+  detached_at = 0;
+  for (int i = 0; i < 4; i++)
+    detached_at += watched[i] != NULL && watched[i]->answers == 1;
+}
+
+static void detach_a(void) {
+  detached_at = -1;
+  assert_int_equal(pkd_loop_detach(&loop_a, on_detach), 0);
+  assert_int_equal(detached_at, -1); /* not inside the call */
+}
+
+static void reattach_a(void) {
+  assert_int_equal(pkd_loop_attach(&loop_a, &uv_a), 0);
+}
+
+static void detach_ends_every_request_before_it_calls_back(void** state) {
+  pkd_async_mutex_t second = PKD_ASYNC_MUTEX_INIT;
+  struct actor owner, granted, queued, other;
+  pkd_req_t req = {0};
+
+  (void)state;
+  fresh();
+  own(&owner, 0);
+  queue(&queued, 0);
+  queue(&other, 1);
+  actor_init(&granted, 0, mutex_target(&second));
+  actor_start(&granted);
+  memset(watched, 0, sizeof watched);
+  watched[0] = &owner;
+  watched[1] = &granted;
+  watched[2] = &queued;
+  assert_int_equal(pkd_loop_held(&loop_a), 1);
+  detach_a();
+  assert_int_equal(pkd_loop_detach(&loop_a, NULL), UV_EALREADY);
+  assert_int_equal(pkd_async_mutex_lock(&loop_a, &req, &second, recorded),
+                   UV_ESHUTDOWN);
+  assert_false(pkd_async_mutex_is_locked(&second)); /* revoked at once */
+  assert_int_equal(queued.answers + granted.answers, 0);
+  uv_run(&uv_a, UV_RUN_DEFAULT);
+  assert_int_equal(detached_at, 3);
+  assert_int_equal(queued.status, UV_ECANCELED);
+  assert_int_equal(granted.status, UV_ECANCELED);
+  assert_int_equal(pkd_loop_detach(&loop_a, NULL), UV_EALREADY);
+  assert_int_equal(pkd_async_mutex_lock(&loop_a, &req, &second, recorded),
+                   UV_ESHUTDOWN);
+  /* what it owns it still owns, and gives back when it likes */
+  assert_int_equal(actor_release(&owner), 0);
+  if (*(enum world*)*state == ONE_LOOP) {
+    assert_int_equal(other.status, UV_ECANCELED);
+    assert_false(pkd_async_mutex_is_locked(&mutex));
+    reattach_a();
+  } else {
+    reattach_a();
+    assert_int_equal(actor_wait(&other), 0);
+    assert_int_equal(actor_release(&other), 0);
+  }
+}
+
+static void detach_b(void* arg) {
+  *(int*)arg = pkd_loop_detach(&loop_b, NULL);
+}
+
+static void attach_b(void* arg) {
+  *(int*)arg = pkd_loop_attach(&loop_b, &uv_b);
+}
+
+static void loops_may_end_in_either_order(void** state) {
+  struct actor owner, other;
+  int err;
+
+  (void)state;
+  for (unsigned owner_at = 0; owner_at < 2; owner_at++) {
+    fresh();
+    own(&owner, owner_at);
+    queue(&other, 1 - owner_at);
+    if (owner_at == 0) { /* B, which waits, goes first; then it is A's turn */
+      on_loop_b(detach_b, &err);
+      assert_int_equal(actor_wait(&other), UV_ECANCELED);
+      assert_int_equal(actor_release(&owner), 0);
+      settle();
+      on_loop_b(attach_b, &err);
+    } else { /* A, which waits, goes first */
+      detach_a();
+      assert_int_equal(actor_wait(&other), UV_ECANCELED);
+      uv_run(&uv_a, UV_RUN_DEFAULT);
+      assert_int_equal(actor_release(&owner), 0);
+      reattach_a();
+      err = 0;
+    }
+    assert_int_equal(err, 0);
+    assert_false(pkd_async_mutex_is_locked(&mutex));
+  }
+}
+
+/* Under AddressSanitizer: the memory that a ticket points at outlives the loop. */
+static void a_ticket_may_be_given_back_after_its_loop(void** state) {
+  struct actor owners[2];
+
+  (void)state;
+  pkd_async_sem_init(&sem, 2, 0);
+  for (unsigned i = 0; i < 2; i++) {
+    actor_init(&owners[i], 0, sem_target(&sem, 1));
+    actor_start(&owners[i]);
+    assert_int_equal(actor_wait(&owners[i]), 0);
+  }
+  assert_int_equal(pkd_loop_held(&loop_a), 2);
+  detach_a();
+  uv_run(&uv_a, UV_RUN_DEFAULT);
+  assert_int_equal(actor_release(&owners[0]), 0);
+  assert_int_equal(actor_release(&owners[1]), 0);
+  reattach_a();
+}
+
+static void detach_inside(struct actor* actor) {
+  (void)actor;
+  pkd_loop_detach(&loop_a, on_detach);
+}
+
+static void a_callback_may_detach_its_loop(void** state) {
+  struct actor actors[3];
+
+  (void)state;
+  fresh();
+  memset(watched, 0, sizeof watched);
+  for (unsigned i = 0; i < 3; i++) {
+    actor_init(&actors[i], 0, mutex_target(&mutex));
+    actor_start(&actors[i]);
+    watched[i] = &actors[i];
+  }
+  actors[0].then = detach_inside;
+  detached_at = -1;
+  uv_run(&uv_a, UV_RUN_DEFAULT);
+  assert_int_equal(detached_at, 3);
+  assert_int_equal(actors[0].status, 0);
+  assert_int_equal(actors[1].status, UV_ECANCELED);
+  assert_int_equal(actors[2].status, UV_ECANCELED);
+  actor_release(&actors[0]);
+  reattach_a();
+}
+
+static void close_open(uv_handle_t* handle, void* arg) {
+  (void)arg;
+  if (!uv_is_closing(handle))
+    uv_close(handle, NULL);
+}
+
+static void a_walk_that_closes_may_follow_the_detach(void** state) {
+  struct actor owner, waiter;
+
+  (void)state;
+  fresh();
+  own(&owner, 0);
+  queue(&waiter, 0);
+  memset(watched, 0, sizeof watched);
+  watched[0] = &waiter;
+  detach_a();
+  uv_walk(&uv_a, close_open, NULL);
+  uv_run(&uv_a, UV_RUN_DEFAULT);
+  assert_int_equal(detached_at, 1);
+  assert_int_equal(waiter.status, UV_ECANCELED);
+  actor_release(&owner);
+  reattach_a();
+}
+
+/* --- misuse, in a child that dies of it ------------------------------------ */
+
+/* @return what the child said before it aborted; "" if it did not abort */
+static const char* death_of(void (*work)(void)) {
+  static char said[512];
+  ssize_t length;
+  int status;
+  int ends[2];
+  pid_t child;
+
+  assert_int_equal(pipe(ends), 0);
+  child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    signal(SIGABRT, SIG_DFL);
+    work();
+    _exit(0);
+  }
+  close(ends[1]);
+  length = read(ends[0], said, sizeof said - 1);
+  said[length < 0 ? 0 : length] = '\0';
+  close(ends[0]);
+  waitpid(child, &status, 0);
+  if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
+    said[0] = '\0';
+  return said;
+}
+
+static pkd_loop_t forgetful;
+static uv_loop_t forgetful_uv;
+static pkd_req_t forgetful_req;
+
+static void close_without_detach(void) {
+  static int status;
+
+  forgetful_req.data = &status;
+  uv_loop_init(&forgetful_uv);
+  pkd_loop_attach(&forgetful, &forgetful_uv);
+  uv_walk(&forgetful_uv, close_open, NULL);
+}
+
+static void then_lock(void) {
+  close_without_detach();
+  pkd_async_mutex_lock(&forgetful, &forgetful_req, &mutex, recorded);
+}
+
+static void then_detach(void) {
+  close_without_detach();
+  uv_run(&forgetful_uv, UV_RUN_DEFAULT);
+  pkd_loop_detach(&forgetful, NULL);
+}
+
+static void grant_it(void* arg) {
+  (void)arg;
+  pkd_async_sem_add(&sem, 1);
+}
+
+static void then_grant(void) {
+  uv_thread_t thread;
+
+  forgetful_req.data = &failures_left;
+  uv_loop_init(&forgetful_uv);
+  pkd_loop_attach(&forgetful, &forgetful_uv);
+  pkd_async_sem_acquire(&forgetful, &forgetful_req, &sem, 1, recorded);
+  uv_walk(&forgetful_uv, close_open, NULL);
+  uv_run(&forgetful_uv, UV_RUN_DEFAULT);
+  if (uv_loop_close(&forgetful_uv) != 0)
+    _exit(1);
+  uv_thread_create(&thread, grant_it, NULL);
+  uv_thread_join(&thread);
+}
+
+static void closing_the_handles_without_detach_is_named(void** state) {
+  (void)state;
+  fresh();
+  assert_non_null(strstr(death_of(then_lock), "pkd_loop_detach"));
+  assert_non_null(strstr(death_of(then_detach), "pkd_loop_detach"));
+  assert_non_null(strstr(death_of(then_grant), "pkd_loop_detach"));
+}
+
+/* --- fork ------------------------------------------------------------------ */
+
+/* In the child: a lock that was held, with waiters that the child lacks. */
+static int work_in_child(struct actor* owner) {
+  static int status;
+  pkd_req_t req = {0};
+  pkd_loop_t loop;
+  uv_loop_t uv;
+
+  req.data = &status;
+  status = NOT_YET;
+  if (pkd_async_mutex_trylock(&req, &mutex) != UV_EBUSY)
+    return 1;
+  if (pkd_async_mutex_unlock(&owner->req, &mutex) != 0)
+    return 2;
+  if (uv_loop_init(&uv) != 0 || pkd_loop_attach(&loop, &uv) != 0)
+    return 3;
+  if (pkd_async_mutex_lock(&loop, &req, &mutex, recorded) != 0)
+    return 4;
+  uv_run(&uv, UV_RUN_DEFAULT);
+  if (status != 0 || pkd_async_mutex_unlock(&req, &mutex) != 0)
+    return 5;
+  /* permits that a waiter of the parent was too big for */
+  status = NOT_YET;
+  if (pkd_async_sem_acquire(&loop, &req, &sem, 1, recorded) != 0)
+    return 6;
+  uv_run(&uv, UV_RUN_DEFAULT);
+  if (status != 0 || pkd_async_sem_release(&req, &sem, 1) != 0)
+    return 7;
+  pkd_loop_detach(&loop, NULL);
+  uv_run(&uv, UV_RUN_DEFAULT);
+  return uv_loop_close(&uv) == 0 ? 0 : 8;
+}
+
+static void a_forked_child_has_the_locks_but_not_the_waiters(void** state) {
+  struct actor owner, waiter, big;
+  int status;
+  pid_t child;
+
+  (void)state;
+  fresh();
+  pkd_async_sem_add(&sem, 2);
+  own(&owner, 0);
+  queue(&waiter, 0);
+  actor_init(&big, 0, sem_target(&sem, 3));
+  actor_start(&big);
+  child = fork();
+  if (child == 0)
+    _exit(work_in_child(&owner));
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(waiting_at(&mutex), 1); /* here all is as it was */
+  actor_release(&owner);
+  assert_int_equal(actor_wait(&waiter), 0);
+  actor_release(&waiter);
+  pkd_async_sem_add(&sem, 1);
+  assert_int_equal(actor_wait(&big), 0);
+  actor_release(&big);
+}
+
+static void codes_that_libuv_lacks_have_names(void** state) {
+  (void)state;
+  assert_string_equal(pkd_err_name(PKD_EDEADLK), "EDEADLK");
+  assert_string_equal(pkd_err_name(UV_EBUSY), "EBUSY");
+  assert_string_equal(pkd_strerror(UV_EBUSY), uv_strerror(UV_EBUSY));
+  assert_null(strstr(pkd_strerror(PKD_EDEADLK), "Unknown"));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      IN_ONE_WORLD(a_loop_is_attached_once),
+      IN_ONE_WORLD(attach_without_memory_leaves_nothing_behind),
+      IN_ONE_WORLD(a_loop_that_was_never_attached_is_refused),
+      IN_ONE_WORLD(locks_add_no_handles),
+      IN_ONE_WORLD(the_loop_is_alive_while_requests_are_pending),
+      IN_ONE_WORLD(a_grant_outside_of_run_shows_in_the_backend_timeout),
+      IN_ONE_WORLD(each_mode_of_run_delivers),
+      IN_EACH_WORLD(a_stopped_loop_delivers_when_it_runs_again),
+      IN_ONE_WORLD(order_is_kept_across_batches_and_turns),
+      IN_ONE_WORLD(a_chain_of_grants_lets_the_loop_poll),
+      IN_EACH_WORLD(a_million_waiters_need_no_stack_and_no_patience),
+      IN_EACH_WORLD(detach_ends_every_request_before_it_calls_back),
+      IN_WORLD(loops_may_end_in_either_order, TWO_LOOPS),
+      IN_ONE_WORLD(a_ticket_may_be_given_back_after_its_loop),
+      IN_ONE_WORLD(a_callback_may_detach_its_loop),
+      IN_ONE_WORLD(a_walk_that_closes_may_follow_the_detach),
+      IN_ONE_WORLD(closing_the_handles_without_detach_is_named),
+      IN_ONE_WORLD(a_forked_child_has_the_locks_but_not_the_waiters),
+      IN_ONE_WORLD(codes_that_libuv_lacks_have_names),
+  };
+
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
