@@ -1,90 +1,67 @@
 /* SPDX-License-Identifier: MIT
  *
- * guard_account.c - one async mutex per account, both held by a transfer.
+ * guard_account.c - one async lock per account; a transfer holds both.
  *
- * Transfers that share no account do not wait for each other. A transfer takes
- * the lock with the lower number first, so that two of them can never hold
- * one each and wait for the other.
- *
- * A mutex is four bytes and needs no init, so there is simply an array, one
- * for each account of a new bank. Numbers beyond it share a lock with others,
- * which costs time and never money. */
-#include <parkade/async/mutex.h>
+ * Transfers that share no account do not wait for each other. The locks are
+ * those of a keyed mutex: the number of the account is the lock, and an account
+ * that nobody uses just now costs no memory. A transfer takes the lower number
+ * first, so that two of them never hold one each and wait for the other. */
+#include <parkade/async/keyed.h>
 
-#include "bank.h"
+#include "guard.h"
 #include "must.h"
+#include "teller.h"
 #include "transfer.h"
 
-static struct {
-  pkd_async_mutex_t* locks;
-  uint64_t count;
-} the;
+static pkd_async_keyed_t accounts; /* all-zero is ready */
 
-static void take(struct transfer* transfer, int which);
+static void take_next(struct transfer* transfer);
 static void on_lock(pkd_req_t* ticket, int status);
-static pkd_async_mutex_t* lock_of(const struct transfer* transfer, int which);
-
-static int open_guard(struct bank* bank) {
-  the.count = (uint64_t)bank->options.accounts + 1;
-  the.locks = allocate(the.count * sizeof *the.locks);
-  return 0;
-}
-
-static void close_guard(void) {
-  free(the.locks);
-}
 
 static void enter(struct transfer* transfer) {
-  take(transfer, 0);
+  take_next(transfer);
 }
 
 static void leave(struct transfer* transfer) {
-  for (int which = transfer->taken - 1; which >= 0; which--)
-    must_succeed(pkd_async_mutex_unlock(&transfer->tickets[which],
-                                        lock_of(transfer, which)));
+  while (transfer->taken > 0)
+    must_succeed(pkd_async_keyed_unlock(&transfer->tickets[--transfer->taken],
+                                        &accounts));
 }
 
-/* Which one it waits for, if any, is the one after those it has. */
 static void cancel(struct transfer* transfer) {
+  /* It waits for the one after those it has; with both it runs to its end. */
   if (transfer->taken < 2)
     pkd_req_cancel(&transfer->tickets[transfer->taken]);
 }
 
-static void take(struct transfer* transfer, int which) {
-  pkd_req_t* ticket = &transfer->tickets[which];
+static void take_next(struct transfer* transfer) {
+  const struct payment* payment = &transfer->payment;
+  int64_t lower = payment->from < payment->to ? payment->from : payment->to;
+  int64_t higher = payment->from < payment->to ? payment->to : payment->from;
+  pkd_req_t* ticket = &transfer->tickets[transfer->taken];
   ticket->data = transfer;
-  must_succeed(pkd_async_mutex_lock(&transfer->teller->locks, ticket,
-                                    lock_of(transfer, which), on_lock));
+  must_succeed(pkd_async_keyed_lock_u64(
+      &transfer->teller->locks, ticket, &accounts,
+      (uint64_t)(transfer->taken == 0 ? lower : higher), on_lock));
 }
 
 static void on_lock(pkd_req_t* ticket, int status) {
   struct transfer* transfer = ticket->data;
   if (status < 0) {
-    leave(transfer);
+    leave(transfer); /* the first, if it was the second that was awaited */
     transfer_cancelled(transfer);
     return;
   }
   transfer->taken++;
-  if (transfer->taken == 1 && lock_of(transfer, 0) != lock_of(transfer, 1))
-    take(transfer, 1);
+  if (transfer->taken < 2)
+    take_next(transfer);
   else
     transfer_enter(transfer);
 }
 
-/* Of the two locks of a transfer, 0 is the lower and 1 the higher. */
-static pkd_async_mutex_t* lock_of(const struct transfer* transfer, int which) {
-  uint64_t from = (uint64_t)transfer->payment.from % the.count;
-  uint64_t to = (uint64_t)transfer->payment.to % the.count;
-  uint64_t lower = from < to ? from : to;
-  uint64_t higher = from < to ? to : from;
-  return &the.locks[which == 0 ? lower : higher];
-}
-
 const struct guard guard_account = {
     .name = "account",
-    .title = "one async mutex per account",
-    .open = open_guard,
-    .close = close_guard,
+    .title = "one async lock per account",
     .enter = enter,
     .leave = leave,
     .cancel = cancel,
