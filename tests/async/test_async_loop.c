@@ -20,7 +20,7 @@ void* calloc(size_t count, size_t size) {
   void* memory = NULL;
 
   if (failures_left == 0 || failures_left-- == 0)
-    memory = malloc(count * size);
+    memory = realloc(NULL, count * size); /* of malloc, compilers make calloc */
   if (memory != NULL)
     memset(memory, 0, count * size);
   return memory;
