@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@ enum { KEEPERS = sizeof keepers / sizeof keepers[0], WAITERS = 6 };
 
 static void one_waits_one_owns_both_vanish(const char* guard);
 static int send_transfer(const struct server* server);
+static int send_words(const struct server* server, const char* words);
 static void vanish_at_once(int fd);
 static pid_t start_load(const struct server* server);
 static void load_it(struct server* server, const char* guard,
@@ -24,6 +26,34 @@ static void a_vanished_waiter_is_cancelled_and_an_owner_finishes(void** state) {
   (void)state;
   for (int i = 0; i < KEEPERS; i++)
     one_waits_one_owns_both_vanish(keepers[i]);
+}
+
+/* The owner has 2 and 3. The waiter has 1 and waits for 2; the third waits for
+ * 1, and gets it when the waiter is gone. */
+static void a_vanished_waiter_gives_back_what_it_has(void** state) {
+  struct server server = {0};
+  (void)state;
+  server_create(&server, "account");
+  redisContext* watcher = client_open(&server);
+  sqlite3* hold = database_hold(&server);
+  int owner = send_words(&server, "TRANSFER 2 3 1\r\n");
+  wait_for_figure(watcher, "transfers_inside", 1);
+  int waiter = send_words(&server, "TRANSFER 2 1 10\r\n");
+  wait_for_figure(watcher, "transfers_waiting", 1);
+  int third = send_words(&server, "TRANSFER 1 4 100\r\n");
+  wait_for_figure(watcher, "transfers_begun", 3);
+  close(waiter);
+  wait_for_figure(watcher, "transfers_inside", 2);
+  assert_int_equal(figure(watcher, "transfers_cancelled"), 1);
+  database_let_go(hold);
+  wait_for_figure(watcher, "transfers_done", 2);
+  assert_int_equal(ask_integer(watcher, "BALANCE 1"), OPENING - 100);
+  assert_int_equal(ask_integer(watcher, "BALANCE 2"), OPENING - 1);
+  assert_int_equal(ask_integer(watcher, "TOTAL"), TOTAL);
+  close(owner);
+  close(third);
+  redisFree(watcher);
+  server_remove(&server);
 }
 
 static void a_killed_server_comes_back_with_all_money(void** state) {
@@ -79,9 +109,12 @@ static void one_waits_one_owns_both_vanish(const char* guard) {
 }
 
 static int send_transfer(const struct server* server) {
-  static const char words[] = "TRANSFER 1 2 100\r\n";
+  return send_words(server, "TRANSFER 1 2 100\r\n");
+}
+
+static int send_words(const struct server* server, const char* words) {
   int fd = raw_open(server);
-  raw_send(fd, words, sizeof words - 1);
+  raw_send(fd, words, strlen(words));
   return fd;
 }
 
@@ -124,6 +157,7 @@ static pid_t start_load(const struct server* server) {
 int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_vanished_waiter_is_cancelled_and_an_owner_finishes),
+      cmocka_unit_test(a_vanished_waiter_gives_back_what_it_has),
       cmocka_unit_test(a_killed_server_comes_back_with_all_money),
       cmocka_unit_test(a_stopped_server_ends_in_order_under_load),
   };
