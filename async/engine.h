@@ -84,6 +84,14 @@ int pkd__try(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want);
 int pkd__block(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want,
                pkd_deadline_t deadline);
 
+/** The same in two halves: queues up with `parker`, which lives until the end.
+ * @return UV_EAGAIN: it waits, pkd__block_end() is owed; else as pkd__block */
+int pkd__block_begin(pkd_req_t* req, void* object, enum pkd__kind kind,
+                     uint32_t want, pkd_parker_t* parker,
+                     pkd_deadline_t deadline);
+int pkd__block_end(pkd_req_t* req, pkd_parker_t* parker,
+                   pkd_deadline_t deadline);
+
 /** Ends the ownership of `req`, if it owns `object`: then it is idle, and nothing
  * is given back yet.
  * @return 0 or UV_EPERM */

@@ -17,7 +17,7 @@
  * A holder leaves the queue before its state says so, under the same hold of the
  * lock; and a grant is settled (delivered or not) under the lock, too. So whoever
  * finds a request in the queue finds it alive. */
-#include <parkade/async/keyed.h>
+#include "keyed.h"
 
 #include "engine.h"
 #include "home.h"
@@ -54,12 +54,8 @@ struct look {
   pkd_req_t* chosen; /* ... and was granted the key */
 };
 
-static void* name_of(const pkd_async_keyed_t* keyed, const void* key,
-                     size_t length);
 static const pkd_async_keyed_t* keyed_of(const pkd_req_t* req);
 static bool same_key(const pkd_req_t* a, const pkd_req_t* b);
-static int prepare(pkd_req_t* req, pkd_async_keyed_t* keyed, const void* key,
-                   size_t length);
 static void look_at(struct look* look);
 
 /* --- the calls ------------------------------------------------------------- */
@@ -67,32 +63,32 @@ static void look_at(struct look* look);
 int pkd_async_keyed_lock(pkd_loop_t* loop, pkd_req_t* req,
                          pkd_async_keyed_t* keyed, const void* key,
                          size_t length, pkd_req_cb cb) {
-  int err = prepare(req, keyed, key, length);
+  int err = pkd__keyed_prepare(req, keyed, key, length);
 
   if (err != 0)
     return err;
-  return pkd__start(loop, req, name_of(keyed, key, length), PKD__KIND_KEYED,
-                    (uint32_t)length, cb);
+  return pkd__start(loop, req, pkd__keyed_name(keyed, key, length),
+                    PKD__KIND_KEYED, (uint32_t)length, cb);
 }
 
 int pkd_async_keyed_trylock(pkd_req_t* req, pkd_async_keyed_t* keyed,
                             const void* key, size_t length) {
-  int err = prepare(req, keyed, key, length);
+  int err = pkd__keyed_prepare(req, keyed, key, length);
 
   if (err != 0)
     return err;
-  return pkd__try(req, name_of(keyed, key, length), PKD__KIND_KEYED,
+  return pkd__try(req, pkd__keyed_name(keyed, key, length), PKD__KIND_KEYED,
                   (uint32_t)length);
 }
 
 int pkd_async_keyed_lock_blocking(pkd_req_t* req, pkd_async_keyed_t* keyed,
                                   const void* key, size_t length,
                                   pkd_deadline_t deadline) {
-  int err = prepare(req, keyed, key, length);
+  int err = pkd__keyed_prepare(req, keyed, key, length);
 
   if (err != 0)
     return err;
-  return pkd__block(req, name_of(keyed, key, length), PKD__KIND_KEYED,
+  return pkd__block(req, pkd__keyed_name(keyed, key, length), PKD__KIND_KEYED,
                     (uint32_t)length, deadline);
 }
 
@@ -125,9 +121,8 @@ int pkd_async_keyed_close(pkd_async_keyed_t* keyed) {
   return 0;
 }
 
-/* Copies the key into a request that may be started, and touches no other. */
-static int prepare(pkd_req_t* req, pkd_async_keyed_t* keyed, const void* key,
-                   size_t length) {
+int pkd__keyed_prepare(pkd_req_t* req, pkd_async_keyed_t* keyed,
+                       const void* key, size_t length) {
   int err;
 
   if (req == NULL || keyed == NULL || (key == NULL && length != 0) ||
@@ -378,8 +373,8 @@ static uint64_t hash(const void* key, size_t length) {
  * the mutex can be found again. */
 #define TOP (UINT64_C(1) << 63)
 
-static void* name_of(const pkd_async_keyed_t* keyed, const void* key,
-                     size_t length) {
+void* pkd__keyed_name(const pkd_async_keyed_t* keyed, const void* key,
+                      size_t length) {
   return (void*)(uintptr_t)(((uintptr_t)keyed * ODD + hash(key, length)) | TOP);
 }
 
@@ -402,8 +397,8 @@ static bool same_mutex(const pkd_req_t* a, const pkd_req_t* b) {
  */
 static const char names[PKD_KEYED_NAMES];
 
-static void* name_of(const pkd_async_keyed_t* keyed, const void* key,
-                     size_t length) {
+void* pkd__keyed_name(const pkd_async_keyed_t* keyed, const void* key,
+                      size_t length) {
   uint64_t h = mix((uintptr_t)keyed * ODD + hash(key, length));
   return (void*)(uintptr_t)&names[h % sizeof names];
 }

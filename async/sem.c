@@ -8,9 +8,9 @@
 #include <parkade/async/sem.h>
 
 #include "engine.h"
+#include "keyed.h"
 #include "word/async_sem.h"
 
-static int check_want(const pkd_async_sem_t* sem, uint32_t n);
 static int spend(pkd_req_t* req, pkd_async_sem_t* sem, uint32_t n);
 
 static uint32_t limit_of(const pkd_async_sem_t* sem) {
@@ -41,27 +41,26 @@ int pkd_async_sem_init(pkd_async_sem_t* sem, uint32_t permits, uint32_t max) {
 
 int pkd_async_sem_acquire(pkd_loop_t* loop, pkd_req_t* req,
                           pkd_async_sem_t* sem, uint32_t n, pkd_req_cb cb) {
-  int err = check_want(sem, n);
+  int err = pkd__sem_check(sem, n);
 
   return err != 0 ? err : pkd__start(loop, req, sem, PKD__KIND_SEM, n, cb);
 }
 
 int pkd_async_sem_try_acquire(pkd_req_t* req, pkd_async_sem_t* sem,
                               uint32_t n) {
-  int err = check_want(sem, n);
+  int err = pkd__sem_check(sem, n);
 
   return err != 0 ? err : pkd__try(req, sem, PKD__KIND_SEM, n);
 }
 
 int pkd_async_sem_acquire_blocking(pkd_req_t* req, pkd_async_sem_t* sem,
                                    uint32_t n, pkd_deadline_t deadline) {
-  int err = check_want(sem, n);
+  int err = pkd__sem_check(sem, n);
 
   return err != 0 ? err : pkd__block(req, sem, PKD__KIND_SEM, n, deadline);
 }
 
-/* Can n permits ever be had? */
-static int check_want(const pkd_async_sem_t* sem, uint32_t n) {
+int pkd__sem_check(const pkd_async_sem_t* sem, uint32_t n) {
   return sem == NULL || n > limit_of(sem) ? UV_EINVAL : 0;
 }
 

@@ -28,8 +28,6 @@ static bool announce(const struct entry* entry, uint64_t old);
 static int enqueue(struct entry* entry);
 static int settle(const struct entry* entry, int err);
 static int refuse(pkd_req_t* req, int err);
-static int wait_for_end(pkd_req_t* req, pkd_parker_t* parker,
-                        pkd_deadline_t deadline);
 static void woken_by_stranger(pkd_waiter_t* waiter);
 
 int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
@@ -86,6 +84,14 @@ int pkd__try(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want) {
 int pkd__block(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want,
                pkd_deadline_t deadline) {
   pkd_parker_t parker = {0};
+  int err = pkd__block_begin(req, object, kind, want, &parker, deadline);
+
+  return err == UV_EAGAIN ? pkd__block_end(req, &parker, deadline) : err;
+}
+
+int pkd__block_begin(pkd_req_t* req, void* object, enum pkd__kind kind,
+                     uint32_t want, pkd_parker_t* parker,
+                     pkd_deadline_t deadline) {
   struct entry entry;
   int err;
 
@@ -96,15 +102,13 @@ int pkd__block(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want,
   if (pkd__thread_has_loop())
     return PKD_EDEADLK;
   prepare(&entry, req, object, kind, want);
-  req->link.next = (struct pkd__link*)&parker;
+  req->link.next = (struct pkd__link*)parker;
   err = take(&entry, false);
   if (err == UV_EAGAIN && deadline != PKD_FOREVER && deadline <= pkd_now())
     err = UV_ETIMEDOUT;
   if (err == UV_EAGAIN)
     err = enqueue(&entry);
-  if (err == UV_EAGAIN)
-    return wait_for_end(req, &parker, deadline);
-  return settle(&entry, err);
+  return err == UV_EAGAIN ? err : settle(&entry, err);
 }
 
 /* The end of a start that nobody has to wait for. */
@@ -223,8 +227,8 @@ static int enqueue(struct entry* entry) {
 
 /* Sleeps until the request's wait is over. What was granted counts, even if the
  * deadline has passed. */
-static int wait_for_end(pkd_req_t* req, pkd_parker_t* parker,
-                        pkd_deadline_t deadline) {
+int pkd__block_end(pkd_req_t* req, pkd_parker_t* parker,
+                   pkd_deadline_t deadline) {
   if (pkd_parker_sleep(parker, deadline) != 0 &&
       !pkd__req_end(req, PKD__TIMEDOUT))
     /* Somebody chose it before we could leave, and is about to wake us. */

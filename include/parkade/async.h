@@ -9,9 +9,12 @@
 #include <parkade/async/gate.h>
 #include <parkade/async/keyed.h>
 #include <parkade/async/loop.h>
+#include <parkade/async/many.h>
 #include <parkade/async/mutex.h>
 #include <parkade/async/once.h>
 #include <parkade/async/req.h>
 #include <parkade/async/sem.h>
+#include <parkade/async/take.h>
+#include <parkade/async/work.h>
 
 #endif

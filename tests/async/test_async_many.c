@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_async_many.c - several locks at once: all or nothing, and no deadlock
+ * whatever the order they are named in. */
+#include "family.h"
+
+static pkd_async_mutex_t a, b, c;
+static pkd_async_sem_t sem;
+static pkd_async_keyed_t keyed;
+static int last_status;
+
+static void fresh(void) {
+  memset(&a, 0, sizeof a);
+  memset(&b, 0, sizeof b);
+  memset(&c, 0, sizeof c);
+  memset(&keyed, 0, sizeof keyed);
+  pkd_async_sem_init(&sem, 3, 0);
+  last_status = 1;
+}
+
+static void told(pkd_many_t* many, int status) {
+  (void)many;
+  last_status = status;
+  answered++;
+}
+
+static void mutexes_permits_and_keys_are_taken_together(void** state) {
+  pkd_many_t many = {0};
+  pkd_many_item_t items[4] = {{.take = pkd_take_mutex(&b)},
+                              {.take = pkd_take_permits(&sem, 2)},
+                              {.take = pkd_take_key(&keyed, "x", 1)},
+                              {.take = pkd_take_mutex(&a)}};
+  pkd_req_t other = {0};
+
+  (void)state;
+  fresh();
+  assert_int_equal(pkd_many_lock(&loop, &many, items, 4, PKD_NO_TIMEOUT, told),
+                   0);
+  assert_int_equal(pkd_many_lock(&loop, &many, items, 4, PKD_NO_TIMEOUT, told),
+                   UV_EALREADY);
+  assert_int_equal(answered, 0);
+  run_until(1);
+  assert_int_equal(last_status, 0);
+  assert_true(pkd_async_mutex_is_locked(&a));
+  assert_int_equal(pkd_async_sem_available(&sem), 1);
+  assert_int_equal(pkd_async_keyed_trylock(&other, &keyed, "x", 1), UV_EBUSY);
+  assert_int_equal(pkd_many_lock(&loop, &many, items, 4, PKD_NO_TIMEOUT, told),
+                   UV_EBUSY);
+  assert_int_equal(pkd_many_unlock(&many), 0);
+  assert_int_equal(pkd_many_unlock(&many), UV_EPERM);
+  assert_false(pkd_async_mutex_is_locked(&a));
+  assert_false(pkd_async_mutex_is_locked(&b));
+  assert_int_equal(pkd_async_sem_available(&sem), 3);
+  assert_int_equal(pkd_async_keyed_trylock(&other, &keyed, "x", 1), 0);
+  assert_int_equal(pkd_async_keyed_unlock(&other, &keyed), 0);
+}
+
+static void crosswise_requests_do_not_deadlock(void** state) {
+  pkd_req_t owner = {0};
+  pkd_many_t first = {0}, second = {0};
+  pkd_many_item_t ab[2] = {{.take = pkd_take_mutex(&a)},
+                           {.take = pkd_take_mutex(&b)}};
+  pkd_many_item_t ba[2] = {{.take = pkd_take_mutex(&b)},
+                           {.take = pkd_take_mutex(&a)}};
+
+  (void)state;
+  fresh();
+  assert_int_equal(pkd_async_mutex_trylock(&owner, &b), 0);
+  pkd_many_lock(&loop, &first, ab, 2, PKD_NO_TIMEOUT, told);
+  pkd_many_lock(&loop, &second, ba, 2, PKD_NO_TIMEOUT, told);
+  run_some();
+  assert_int_equal(answered, 0);
+  assert_int_equal(pkd_async_mutex_unlock(&owner, &b), 0);
+  run_until(1);
+  run_some();
+  assert_int_equal(answered, 1);
+  assert_int_equal(pkd_many_unlock(&second), UV_EPERM);
+  assert_int_equal(pkd_many_unlock(&first), 0);
+  run_until(2);
+  assert_int_equal(pkd_many_unlock(&second), 0);
+  assert_false(pkd_async_mutex_is_locked(&a));
+  assert_false(pkd_async_mutex_is_locked(&b));
+}
+
+static void a_failed_request_owns_nothing(void** state) {
+  pkd_req_t owner = {0};
+  pkd_many_t many = {0};
+  pkd_many_item_t items[3] = {{.take = pkd_take_mutex(&a)},
+                              {.take = pkd_take_mutex(&b)},
+                              {.take = pkd_take_mutex(&c)}};
+
+  (void)state;
+  fresh();
+  pkd_async_mutex_trylock(&owner, &b);
+  /* cancelled */
+  pkd_many_lock(&loop, &many, items, 3, PKD_NO_TIMEOUT, told);
+  assert_int_equal(pkd_many_cancel(&many), 0);
+  assert_int_equal(pkd_many_cancel(&many), 0);
+  run_until(1);
+  assert_int_equal(last_status, UV_ECANCELED);
+  assert_int_equal(pkd_many_cancel(&many), UV_EINVAL);
+  assert_false(pkd_async_mutex_is_locked(&a));
+  assert_false(pkd_async_mutex_is_locked(&c));
+  /* late */
+  pkd_many_lock(&loop, &many, items, 3, 1, told);
+  run_until(2);
+  assert_int_equal(last_status, UV_ETIMEDOUT);
+  assert_false(pkd_async_mutex_is_locked(&a));
+  /* not willing to wait: the first is free, the second is not */
+  assert_int_equal(pkd_many_lock(&loop, &many, items, 3, 0, told), 0);
+  run_until(3);
+  assert_int_equal(last_status, UV_EBUSY);
+  assert_false(pkd_async_mutex_is_locked(&a));
+  assert_int_equal(pkd_many_trylock(&many, items, 3), UV_EBUSY);
+  assert_false(pkd_async_mutex_is_locked(&a));
+  /* closed while it waits, and before */
+  pkd_many_lock(&loop, &many, items, 3, PKD_NO_TIMEOUT, told);
+  pkd_async_mutex_close(&b);
+  run_until(4);
+  assert_int_equal(last_status, UV_ECANCELED);
+  pkd_many_lock(&loop, &many, items, 3, PKD_NO_TIMEOUT, told);
+  run_until(5);
+  assert_int_equal(last_status, UV_ESHUTDOWN);
+  assert_false(pkd_async_mutex_is_locked(&a));
+  assert_false(pkd_async_mutex_is_locked(&c));
+  assert_int_equal(pkd_async_mutex_unlock(&owner, &b), 0);
+}
+
+static void what_makes_no_sense_is_refused(void** state) {
+  pkd_many_t many = {0};
+  pkd_many_item_t twice[2] = {{.take = pkd_take_mutex(&a)},
+                              {.take = pkd_take_mutex(&a)}};
+  pkd_many_item_t keys[3] = {{.take = pkd_take_key(&keyed, "aa", 2)},
+                             {.take = pkd_take_key(&keyed, "ab", 2)},
+                             {.take = pkd_take_key(&keyed, "aa", 2)}};
+  pkd_many_item_t empty[1] = {{.take = {0}}};
+
+  (void)state;
+  fresh();
+  assert_int_equal(pkd_many_trylock(&many, twice, 2), UV_EINVAL);
+  assert_int_equal(pkd_many_trylock(&many, keys, 3), UV_EINVAL);
+  assert_int_equal(pkd_many_trylock(&many, empty, 1), UV_EINVAL);
+  assert_int_equal(pkd_many_trylock(&many, twice, 0), UV_EINVAL);
+  assert_int_equal(pkd_many_trylock(&many, NULL, 1), UV_EINVAL);
+  assert_int_equal(pkd_many_trylock(NULL, twice, 1), UV_EINVAL);
+  assert_int_equal(pkd_many_lock(&loop, &many, twice, 1, PKD_NO_TIMEOUT, NULL),
+                   UV_EINVAL);
+  assert_int_equal(pkd_many_unlock(NULL), UV_EINVAL);
+  assert_int_equal(pkd_many_cancel(NULL), UV_EINVAL);
+  assert_int_equal(pkd_many_lock_blocking(&many, twice, 1, PKD_FOREVER),
+                   PKD_EDEADLK);
+  assert_int_equal(pkd_many_trylock(&many, keys, 2), 0);
+  assert_int_equal(pkd_many_unlock(&many), 0);
+}
+
+enum { LOCKS = 4, TEAM = 6, TURNS = 1500 };
+static int inside[LOCKS]; /* guarded by the keys */
+static int wrong[TEAM], got[TEAM];
+
+/* Two different keys of four, in any order; now and then with a deadline. */
+static void take_two(void* arg, unsigned number) {
+  rng_t rng = rng_stream(*(uint64_t*)arg, number);
+
+  for (int i = 0; i < ROUNDS(TURNS); i++) {
+    uint64_t x = rng_below(&rng, LOCKS);
+    uint64_t y = (x + 1 + rng_below(&rng, LOCKS - 1)) % LOCKS;
+    pkd_many_t many = {0};
+    pkd_many_item_t items[2] = {{.take = pkd_take_key(&keyed, &x, sizeof x)},
+                                {.take = pkd_take_key(&keyed, &y, sizeof y)}};
+    pkd_deadline_t deadline = rng_below(&rng, 4) == 0
+                                  ? pkd_after(rng_below(&rng, 20000))
+                                  : PKD_FOREVER;
+    int rc = pkd_many_lock_blocking(&many, items, 2, deadline);
+
+    if (rc == UV_ETIMEDOUT && deadline != PKD_FOREVER)
+      continue;
+    wrong[number] += rc != 0;
+    wrong[number] += inside[x]++ != 0;
+    wrong[number] += inside[y]++ != 0;
+    inside[x]--;
+    inside[y]--;
+    got[number]++;
+    wrong[number] += pkd_many_unlock(&many) != 0;
+  }
+}
+
+static void threads_and_tasks_never_deadlock_in_any_order(void** state) {
+  struct team team;
+  uint64_t seed = rng_seed_of(0, NULL);
+  pkd_many_t many = {0};
+  uint64_t keys[LOCKS] = {3, 1, 0, 2};
+  pkd_many_item_t items[LOCKS];
+
+  (void)state;
+  fresh();
+  memset(items, 0, sizeof items);
+  for (int i = 0; i < LOCKS; i++)
+    items[i].take = pkd_take_key(&keyed, &keys[i], sizeof keys[i]);
+  team_start(&team, TEAM, take_two, &seed);
+  for (int i = 0; i < ROUNDS(200); i++) {
+    assert_int_equal(
+        pkd_many_lock(&loop, &many, items, LOCKS, PKD_NO_TIMEOUT, told), 0);
+    run_until(i + 1);
+    assert_int_equal(last_status, 0);
+    for (int j = 0; j < LOCKS; j++)
+      assert_int_equal(inside[j], 0);
+    assert_int_equal(pkd_many_unlock(&many), 0);
+  }
+  team_join(&team);
+  for (int i = 0; i < TEAM; i++) {
+    assert_int_equal(wrong[i], 0);
+    assert_true(got[i] > 0);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      ON_A_LOOP(mutexes_permits_and_keys_are_taken_together),
+      ON_A_LOOP(crosswise_requests_do_not_deadlock),
+      ON_A_LOOP(a_failed_request_owns_nothing),
+      ON_A_LOOP(what_makes_no_sense_is_refused),
+      ON_A_LOOP(threads_and_tasks_never_deadlock_in_any_order),
+  };
+  return cmocka_run_group_tests_name("async_many", tests, NULL, NULL);
+}
