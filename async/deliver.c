@@ -73,7 +73,7 @@ void pkd__bells_ring(const struct pkd__bells* bells) {
 }
 
 void pkd__home_accept(struct pkd__home* home, pkd_req_t* req, bool granted) {
-  uint32_t deadline = (uint32_t)(req->waiter.token >> 32);
+  uint32_t deadline = pkd__deadline_of(req);
 
   if (home->pending++ == 0)
     uv_ref((uv_handle_t*)&home->check);
@@ -260,10 +260,8 @@ uint32_t pkd__home_deadline(const struct pkd__home* home, uint64_t ms) {
  * more than 2^31 ahead of the wheel. */
 static uint64_t deadline_of(const struct pkd__wheel* wheel,
                             const struct pkd__link* link) {
-  const pkd_waiter_t* waiter =
-      &((const pkd_req_t*)((const char*)link - offsetof(pkd_req_t, link)))
-           ->waiter;
-  uint32_t deadline = (uint32_t)(waiter->token >> 32);
+  const char* at = (const char*)link - offsetof(pkd_req_t, link);
+  uint32_t deadline = pkd__deadline_of((const pkd_req_t*)(const void*)at);
 
   return wheel->now + (uint32_t)(deadline - (uint32_t)wheel->now);
 }

@@ -109,9 +109,20 @@ static inline uint32_t pkd__want(const pkd_req_t* req) {
   return (uint32_t)pkd__load_relaxed(&req->waiter.token);
 }
 
+/** Its deadline on its loop's clock, or before the start its timeout plus one. */
+static inline uint32_t pkd__deadline_of(const pkd_req_t* req) {
+  /* relaxed: this half is set before anybody else knows the request; the other
+   * half may be changing */
+  return (uint32_t)(pkd__load_relaxed(&req->waiter.token) >> 32);
+}
+
 /** Changes what it wants, or owns; under the lot's lock or by its owner. */
 static inline void pkd__set_want(pkd_req_t* req, uint32_t want) {
-  req->waiter.token = req->waiter.token >> 32 << 32 | want;
+  uint64_t deadline = pkd__deadline_of(req);
+
+  /* relaxed: with the state that is set next, who may ask sees it; the loop may
+   * be looking at the deadline, which does not change */
+  pkd__store_relaxed(&req->waiter.token, deadline << 32 | want);
 }
 
 /** The object of a request that is not idle. */
