@@ -70,6 +70,7 @@ extern const explore_scenario_t explore_lot[];
 extern const explore_scenario_t explore_mutex[];
 extern const explore_scenario_t explore_cond[];
 extern const explore_scenario_t explore_sync[];
+extern const explore_scenario_t explore_rwlock[];
 extern const explore_scenario_t explore_async[];
 
 /** Called unwatched at the start of each execution; scenario.c. */

@@ -45,7 +45,8 @@ static const explore_scenario_t* const groups[] = {
     explore_litmus,       explore_seeded_mutex, explore_seeded_lot,
     explore_seeded_async, explore_museum_park,  explore_museum_leave,
     explore_museum_wake,  explore_lot,          explore_mutex,
-    explore_cond,         explore_sync,         explore_async,
+    explore_cond,         explore_sync,         explore_rwlock,
+    explore_async,
 };
 
 static const explore_scenario_t* all[SCENARIOS];

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * scenario_rwlock.c - pkd_rwlock_t under exploration.
+ *
+ * The plain value is what the lock guards: the race detector proves who excludes
+ * whom and that the orders are enough, also of an upgrade and a downgrade; the
+ * sum proves that no write was lost, the end that the word is free again and
+ * nobody is left in the queue. A waiter whom nobody would wake is a deadlock. */
+#include "scenario.h"
+
+#include <parkade/rwlock.h>
+
+#include <errno.h>
+
+typedef struct shared {
+  pkd_rwlock_t l;
+  int value;  /* under l */
+  int writes; /* under l */
+  int done[4];
+} shared_t;
+
+static shared_t* s;
+static int seen;
+
+static void look(void) {
+  seen = s->value;
+}
+
+static void change(void) {
+  s->value++;
+  s->done[explore_self() - 1]++;
+}
+
+/* --- what a thread does ---------------------------------------------------- */
+
+static void reads(void* arg) {
+  int value;
+
+  (void)arg;
+  pkd_rwlock_rdlock(&s->l);
+  value = s->value;
+  pkd_rwlock_rdunlock(&s->l);
+  explore_assert(value >= 0);
+}
+
+static void reads_fair(void* arg) {
+  int value;
+
+  (void)arg;
+  pkd_rwlock_rdlock(&s->l);
+  value = s->value;
+  pkd_rwlock_rdunlock_fair(&s->l);
+  explore_assert(value >= 0);
+}
+
+static void reads_again(void* arg) {
+  int value;
+
+  (void)arg;
+  pkd_rwlock_rdlock(&s->l);
+  value = s->value;
+  pkd_rwlock_rdlock_recursive(&s->l);
+  explore_assert(value == s->value);
+  pkd_rwlock_rdunlock(&s->l);
+  pkd_rwlock_rdunlock(&s->l);
+}
+
+static void reads_or_leaves(void* arg) {
+  int rc = pkd_rwlock_rdlock_until(&s->l, SOON);
+
+  (void)arg;
+  explore_assert(rc == 0 || rc == -ETIMEDOUT);
+  explore_outcome(rc == 0 ? 0 : 1);
+  if (rc != 0)
+    return;
+  explore_assert(s->value >= 0);
+  pkd_rwlock_rdunlock(&s->l);
+}
+
+static void writes(void* arg) {
+  (void)arg;
+  pkd_rwlock_wrlock(&s->l);
+  change();
+  pkd_rwlock_wrunlock(&s->l);
+}
+
+static void writes_fair(void* arg) {
+  (void)arg;
+  pkd_rwlock_wrlock(&s->l);
+  change();
+  pkd_rwlock_wrunlock_fair(&s->l);
+}
+
+static void writes_or_leaves(void* arg) {
+  int rc = pkd_rwlock_wrlock_until(&s->l, SOON);
+
+  (void)arg;
+  explore_assert(rc == 0 || rc == -ETIMEDOUT);
+  explore_outcome(rc == 0 ? 0 : 1);
+  if (rc != 0)
+    return;
+  change();
+  pkd_rwlock_wrunlock(&s->l);
+}
+
+static void tries_to_write(void* arg) {
+  (void)arg;
+  if (pkd_rwlock_trywrlock(&s->l) != 0)
+    return;
+  change();
+  pkd_rwlock_wrunlock(&s->l);
+}
+
+static void writes_then_reads(void* arg) {
+  int value;
+
+  (void)arg;
+  pkd_rwlock_wrlock(&s->l);
+  change();
+  value = s->value;
+  pkd_rwlock_downgrade(&s->l);
+  explore_assert(s->value == value);
+  pkd_rwlock_rdunlock(&s->l);
+}
+
+static void writes_then_upgradable(void* arg) {
+  int value;
+
+  (void)arg;
+  pkd_rwlock_wrlock(&s->l);
+  change();
+  value = s->value;
+  pkd_rwlock_downgrade_to_up(&s->l);
+  explore_assert(s->value == value);
+  pkd_rwlock_upunlock(&s->l);
+}
+
+static void upgradable(void* arg) {
+  int value;
+
+  (void)arg;
+  pkd_rwlock_uplock(&s->l);
+  value = s->value;
+  explore_assert(value == s->value);
+  pkd_rwlock_upunlock(&s->l);
+}
+
+static void upgrades(void* arg) {
+  int value;
+
+  (void)arg;
+  pkd_rwlock_uplock(&s->l);
+  value = s->value;
+  pkd_rwlock_upgrade(&s->l);
+  explore_assert(value == s->value); /* nobody came between */
+  change();
+  pkd_rwlock_wrunlock(&s->l);
+}
+
+static void upgrades_or_leaves(void* arg) {
+  int rc;
+
+  (void)arg;
+  pkd_rwlock_uplock(&s->l);
+  rc = pkd_rwlock_upgrade_until(&s->l, SOON);
+  explore_outcome(rc == 0 ? 0 : 1);
+  if (rc == 0) {
+    change();
+    pkd_rwlock_wrunlock(&s->l);
+  } else {
+    pkd_rwlock_updowngrade(&s->l);
+    pkd_rwlock_rdunlock(&s->l);
+  }
+}
+
+static void reader_upgrades(void* arg) {
+  int value;
+  int rc;
+
+  (void)arg;
+  pkd_rwlock_rdlock(&s->l);
+  value = s->value;
+  rc = pkd_rwlock_rdupgrade(&s->l);
+  explore_assert(value == s->value);
+  explore_outcome(rc == 0 ? 0 : 1);
+  if (rc == 0) {
+    change();
+    pkd_rwlock_wrunlock(&s->l);
+  } else {
+    explore_assert(rc == -EDEADLK);
+    pkd_rwlock_rdunlock(&s->l);
+  }
+}
+
+/* --- who meets whom -------------------------------------------------------- */
+
+typedef void (*role_t)(void* arg);
+
+static const role_t plans[][4] = {
+    {reads, writes},
+    {reads, reads, writes},
+    {reads, writes, writes},
+    {reads_fair, writes_fair, reads},
+    {reads_again, writes, reads},
+    {reads_or_leaves, writes, reads},
+    {writes_or_leaves, reads, reads},
+    {writes_or_leaves, writes, reads},
+    {writes_then_reads, reads, writes},
+    {writes_then_upgradable, reads, writes},
+    {upgrades, reads, writes},
+    {upgrades, upgrades, reads},
+    {upgrades, upgradable, writes},
+    {upgrades_or_leaves, reads, reads},
+    {upgrades_or_leaves, reads, writes},
+    {reader_upgrades, reader_upgrades, reads},
+    {tries_to_write, reads, writes},
+    {writes_or_leaves, reads_or_leaves, reads, writes},
+};
+
+static void meet(int plan, uint32_t policy) {
+  int done = 0;
+
+  s = explore_need(sizeof *s);
+  s->l.policy = policy;
+  explore_name(&s->l, sizeof s->l, "rwlock");
+  explore_name(&s->value, sizeof s->value, "value");
+  for (int i = 0; i < 4 && plans[plan][i] != NULL; i++)
+    explore_spawn(plans[plan][i], NULL);
+  explore_join();
+  look();
+  for (int i = 0; i < 4; i++)
+    done += s->done[i];
+  explore_assert(seen == done);
+  explore_assert(s->l.word == 0);
+  scenario_nobody_at(&s->l);
+}
+
+static void by_phases(int plan) {
+  meet(plan, PKD_RWLOCK_PHASES);
+}
+
+static void readers_first(int plan) {
+  meet(plan, PKD_RWLOCK_PREFER_READERS);
+}
+
+static void writers_first(int plan) {
+  meet(plan, PKD_RWLOCK_PREFER_WRITERS);
+}
+
+/* The writer frees the lock as soon as it has it: the reader whose unlock let it
+ * in, and perhaps looks into the queue by address, must not touch it. */
+static void reads_briefly(void* arg) {
+  pkd_rwlock_t* l = arg;
+
+  pkd_rwlock_rdlock(l);
+  s->done[0] = 1;
+  pkd_rwlock_rdunlock(l);
+}
+
+static void frees_when_written(void* arg) {
+  pkd_rwlock_t* l = arg;
+  int done;
+
+  pkd_rwlock_wrlock(l);
+  done = s->done[0];
+  pkd_rwlock_wrunlock(l);
+  if (done)
+    explore_free(l);
+}
+
+static void freed_by_the_writer(int timed) {
+  pkd_rwlock_t* l = explore_need(sizeof *l);
+
+  (void)timed;
+  s = explore_need(sizeof *s);
+  explore_name(l, sizeof *l, "rwlock");
+  explore_spawn(reads_briefly, l);
+  explore_spawn(frees_when_written, l);
+  explore_join();
+  scenario_nobody_at(l);
+}
+
+#define OK EXPLORE_OK
+
+const explore_scenario_t explore_rwlock[] = {
+    {"rwlock/read-write", by_phases, 0, OK, 0, {.preemptions = 5, .stale = 1}},
+    {"rwlock/two-readers", by_phases, 1, OK, 0, {.preemptions = 3}},
+    {"rwlock/two-readers-due",
+     by_phases,
+     1,
+     OK,
+     0,
+     {.preemptions = 2, .jumps = 2}},
+    {"rwlock/two-writers", by_phases, 2, OK, 0, {.preemptions = 3}},
+    {"rwlock/two-writers-due",
+     by_phases,
+     2,
+     OK,
+     0,
+     {.preemptions = 2, .jumps = 2}},
+    {"rwlock/stale", by_phases, 1, OK, 0, {.preemptions = 2, .stale = 1}},
+    {"rwlock/fair", by_phases, 3, OK, 0, {.preemptions = 2}},
+    {"rwlock/recursive", by_phases, 4, OK, 0, {.preemptions = 2}},
+    {"rwlock/reader-leaves",
+     by_phases,
+     5,
+     OK,
+     3,
+     {.preemptions = 2, .timeouts = 1}},
+    {"rwlock/writer-leaves",
+     by_phases,
+     6,
+     OK,
+     3,
+     {.preemptions = 2, .timeouts = 1}},
+    {"rwlock/one-writer-leaves",
+     by_phases,
+     7,
+     OK,
+     3,
+     {.preemptions = 2, .timeouts = 1}},
+    {"rwlock/downgrade", by_phases, 8, OK, 0, {.preemptions = 2}},
+    {"rwlock/downgrade-to-up", by_phases, 9, OK, 0, {.preemptions = 2}},
+    {"rwlock/upgrade", by_phases, 10, OK, 0, {.preemptions = 2}},
+    {"rwlock/two-upgrades", by_phases, 11, OK, 0, {.preemptions = 2}},
+    {"rwlock/upgradable-waits", by_phases, 12, OK, 0, {.preemptions = 2}},
+    {"rwlock/upgrader-leaves",
+     by_phases,
+     13,
+     OK,
+     3,
+     {.preemptions = 2, .timeouts = 1}},
+    {"rwlock/upgrader-leaves-a-writer",
+     by_phases,
+     14,
+     OK,
+     3,
+     {.preemptions = 2, .timeouts = 1}},
+    {"rwlock/two-readers-upgrade", by_phases, 15, OK, 3, {.preemptions = 2}},
+    {"rwlock/try-write", by_phases, 16, OK, 0, {.preemptions = 2}},
+    {"rwlock/four", by_phases, 17, OK, 3, {.preemptions = 1, .timeouts = 1}},
+    {"rwlock/spurious", by_phases, 2, OK, 0, {.preemptions = 1, .spurious = 1}},
+    {"rwlock/prefer-readers", readers_first, 2, OK, 0, {.preemptions = 2}},
+    {"rwlock/prefer-readers-leaves",
+     readers_first,
+     7,
+     OK,
+     3,
+     {.preemptions = 1, .timeouts = 1}},
+    {"rwlock/prefer-writers", writers_first, 2, OK, 0, {.preemptions = 2}},
+    {"rwlock/prefer-writers-leaves",
+     writers_first,
+     7,
+     OK,
+     3,
+     {.preemptions = 1, .timeouts = 1}},
+    {"rwlock/prefer-writers-upgrade",
+     writers_first,
+     10,
+     OK,
+     0,
+     {.preemptions = 2}},
+    {"rwlock/freed-by-the-writer",
+     freed_by_the_writer,
+     0,
+     OK,
+     0,
+     {.preemptions = 5, .stale = 1}},
+    {"rwlock/freed-by-the-writer-due",
+     freed_by_the_writer,
+     0,
+     OK,
+     0,
+     {.preemptions = 3, .jumps = 2}},
+    {NULL, NULL, 0, OK, 0, {0}}};
