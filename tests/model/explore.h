@@ -72,6 +72,7 @@ extern const explore_scenario_t explore_cond[];
 extern const explore_scenario_t explore_sync[];
 extern const explore_scenario_t explore_rwlock[];
 extern const explore_scenario_t explore_async[];
+extern const explore_scenario_t explore_loops[];
 
 /** Called unwatched at the start of each execution; scenario.c. */
 void explore_prepare(void);
