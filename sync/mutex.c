@@ -7,11 +7,19 @@
  * lock, or leaves the work to a designated waker, who is awake and will take the
  * mutex (and then unlock it) or will clear W before it sleeps. W is cleared by
  * the same exchange that sees L set, so the holder of that moment will find P
- * without W.
+ * without W. W hidden by an unlock: word/mutex.h says what the waker does then.
  *
  * Barging is bounded: a waiter keeps the time at which its patience ends, and a
  * designated waker that lost goes back to the head of the queue. An unlock that
- * dequeues a waiter past its due leaves L set and hands the mutex over.
+ * finds the oldest waiter past its due leaves L set and hands the mutex over. The
+ * one behind it has to grant the new owner a tenure: with many waiters past
+ * their due, every section would otherwise cost a sleep and a wake.
+ *
+ * While P or W is set, lock and unlock come here, twice the price of the fast
+ * paths. A designated waker that gets no processor would make that last for a
+ * time slice. So now and then an unlock does not rely on it: it looks into the
+ * lot, hands over if the oldest waiter is past its due, and hides both bits if
+ * not.
  *
  * The exchange that lets go is the last touch of the byte, fast path and slow:
  * whoever gets the lock may free it. */
@@ -22,6 +30,7 @@
 #include "atomic.h"
 #include "bucket.h"
 #include "mutex_tokens.h"
+#include "os/os.h"
 #include "panic.h"
 #include "spin.h"
 #include "word/mutex.h"
@@ -29,6 +38,10 @@
 /* After this long in the queue the lock is handed over: half of the millisecond
  * that WebKit's and parking_lot's mutexes allow. */
 #define PATIENCE_NS 500000u
+
+/* How long a new owner may keep the lock from the next in the queue that is past
+ * its due: ten times what the hand-over itself costs. */
+#define TENURE_NS 50000u
 
 /* One thread's attempt to lock. */
 struct attempt {
@@ -140,22 +153,58 @@ void pkd__mutex_gave_up(void* arg, const void* key, int was_last) {
 
 struct release {
   pkd_mutex_t* m;
-  bool fair;
+  bool fair;     /* hand over, whatever the time */
+  bool doubtful; /* one is on its way, but this time we look ourselves */
+  bool chosen;   /* the oldest waiter is to be woken ... */
+  bool hand;     /* ... and to own the mutex when it wakes */
+  bool again;    /* what we relied on has changed; still held */
 };
 
-/* Under the lot's lock, with the oldest waiter chosen or none there. */
+static bool is_past(uint32_t due, uint32_t now) {
+  return due != 0 && (int32_t)(now - due) >= 0;
+}
+
+/* Under the lot's lock, shown the oldest waiter, then the one behind it. */
+static pkd_unpark_op_t choose(void* arg, pkd_waiter_t* waiter) {
+  struct release* r = arg;
+  uint32_t now = pkd_lot_due(pkd_now());
+
+  if (!r->chosen) {
+    r->hand = r->fair || is_past(waiter->due, now);
+    r->chosen = r->hand || !r->doubtful;
+    return r->chosen ? PKD_UNPARK_WAKE : PKD_UNPARK_STOP;
+  }
+  if (r->hand && waiter->due != 0) {
+    uint32_t tenure_ends = (now + (TENURE_NS >> 10)) | 1;
+
+    if (is_past(waiter->due, tenure_ends))
+      waiter->due = tenure_ends;
+  }
+  return PKD_UNPARK_STOP;
+}
+
+/* Under the lot's lock, with the oldest waiter chosen or none. */
 static uint64_t let_go(void* arg, const pkd_unpark_result_t* result) {
-  const struct release* r = arg;
+  struct release* r = arg;
   uint8_t* word = &r->m->word;
   uint8_t old;
 
-  if (result->unparked != 0 && (r->fair || result->be_fair)) {
+  if (r->hand) {
     /* relaxed: L stays set; the parker of the new holder carries the order */
     if (!result->have_more)
       pkd__and_relaxed(word, (uint8_t)~PKD__MUTEX_PARKED);
     return PKD__TOKEN_HANDOFF;
   }
   old = pkd__load_relaxed(word); /* relaxed: the exchange decides */
+  if (r->doubtful) {
+    while (pkd__mutex_has_waker(old)) {
+      /* (X2) release, pairs with (X1). */
+      if (pkd__cas_release(word, &old, pkd__mutex_hidden(old)))
+        return PKD__TOKEN_NONE;
+    }
+    r->again = true;
+    return PKD__TOKEN_NONE;
+  }
   /* (X2) release, pairs with (X1). Not a plain store: a designated waker may be
    * clearing its bit. */
   while (!pkd__cas_release(
@@ -165,19 +214,36 @@ static uint64_t let_go(void* arg, const pkd_unpark_result_t* result) {
   return PKD__TOKEN_WAKER;
 }
 
+/* Has this unlock to look into the lot? */
+static bool must_look(struct release* r, uint8_t word) {
+  r->doubtful = false;
+  if (r->fair)
+    return true; /* the queue may be hidden */
+  if (!pkd__mutex_has_queue(word))
+    return false;
+  if (!pkd__mutex_has_waker(word) || pkd__forked())
+    return true;
+  r->doubtful = pkd__os_now_and_then();
+  return r->doubtful;
+}
+
 static void unlock(const char* call, pkd_mutex_t* m, bool fair) {
-  struct release release = {m, fair};
   uint8_t old = pkd__load_relaxed(&m->word); /* relaxed: exchanges decide */
 
-  do {
+  for (;;) {
+    struct release r = {.m = m, .fair = fair};
+
     if (pkd__mutex_is_free(old))
       pkd__panic(call, m, "is not locked; unlock only what you have locked");
-    if (!pkd__mutex_needs_no_wake(old, !fair && !pkd__forked())) {
-      pkd_lot_unpark_one(m, let_go, &release);
-      return;
+    if (must_look(&r, old)) {
+      pkd_lot_unpark_filter(m, choose, let_go, &r);
+      if (!r.again)
+        return;
+      old = pkd__load_relaxed(&m->word); /* relaxed: exchanges decide */
+    } else if (pkd__cas_release(&m->word, &old, pkd__mutex_released(old))) {
+      return; /* (X2) */
     }
-    /* (X2) */
-  } while (!pkd__cas_release(&m->word, &old, pkd__mutex_released(old)));
+  }
 }
 
 void pkd__mutex_unlock_slow(pkd_mutex_t* m) {

@@ -12,6 +12,7 @@
 #ifndef PKD_OS_H
 #define PKD_OS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** Sleeps while *word == expected, until a wake, the deadline or anything else.
@@ -36,6 +37,10 @@ unsigned pkd__os_cpus(void);
 
 /** The calling thread's number: not 0, not that of another living thread. */
 uintptr_t pkd__os_thread_id(void);
+
+/** True once in a few hundred calls of the calling thread: for what need not be
+ * done each time. Costs next to nothing. */
+bool pkd__os_now_and_then(void);
 
 /** Tells the processor that this is a spin loop. */
 void pkd__os_relax(void);

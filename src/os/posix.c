@@ -110,6 +110,11 @@ uintptr_t pkd__os_thread_id(void) {
   return (uintptr_t)&self;
 }
 
+bool pkd__os_now_and_then(void) {
+  static _Thread_local uint32_t calls;
+  return ++calls % 256 == 0;
+}
+
 void pkd__os_relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();

@@ -27,6 +27,7 @@ typedef struct explore_bounds {
   int spurious;    /* sleeps that end for no reason */
   int jumps;       /* looks at the clock that find it 2 ms later */
   int failures;    /* allocations that fail */
+  int doubts;      /* pkd__os_now_and_then() that are true */
   int cpus;        /* pkd__os_cpus(); 0 means 1: nobody spins; with more, a
                       spin is a few looks */
   int steps;       /* more in one execution is a livelock; 0 means 2000 */

@@ -259,9 +259,9 @@ static void print_list(void) {
   for (int i = 0; i < scenario_count; i++) {
     const explore_bounds_t* b = &all[i]->bounds;
     printf("%-44s preemptions %d stale %d timeouts %d spurious %d jumps %d "
-           "failures %d\n",
+           "failures %d doubts %d\n",
            all[i]->name, b->preemptions, b->stale, b->timeouts, b->spurious,
-           b->jumps, b->failures);
+           b->jumps, b->failures, b->doubts);
   }
 }
 

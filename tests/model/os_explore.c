@@ -76,6 +76,19 @@ uintptr_t pkd__os_thread_id(void) {
   return (uintptr_t)ex_self();
 }
 
+bool pkd__os_now_and_then(void) {
+  bool now = ex.inside && ex.spent.doubts < ex_bounds.doubts &&
+             ex_search_pick(2, EX_ENVIRONMENT) == 1;
+
+  if (now) {
+    ex.spent.doubts++;
+    EX_TRACE(__builtin_return_address(0), "now    is one of the rare times");
+  }
+  if (ex.inside)
+    ex_event(now);
+  return now;
+}
+
 void pkd__os_relax(void) {
   explore_yield();
 }

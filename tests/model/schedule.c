@@ -287,9 +287,10 @@ static uint64_t state_hash(bool goes_on) {
   for (int i = 0; i < ex.threads; i++)
     sum += ex_mix(ex.thread[i].hash,
                   (uint64_t)i * 8 + (uint64_t)ex.thread[i].state);
-  budget = (uint64_t)spent->preemptions << 40 | (uint64_t)spent->stale << 32 |
-           (uint64_t)spent->timeouts << 24 | (uint64_t)spent->spurious << 16 |
-           (uint64_t)spent->jumps << 8 | (uint64_t)spent->failures;
+  budget = (uint64_t)spent->doubts << 48 | (uint64_t)spent->preemptions << 40 |
+           (uint64_t)spent->stale << 32 | (uint64_t)spent->timeouts << 24 |
+           (uint64_t)spent->spurious << 16 | (uint64_t)spent->jumps << 8 |
+           (uint64_t)spent->failures;
   sum = ex_mix(sum, budget);
   sum = ex_mix(sum, ex.now);
   return ex_mix(sum, (uint64_t)ex.current * 2 + goes_on);

@@ -7,10 +7,16 @@
  * Safety: mutual exclusion; at the end the byte is free and the queue empty; no
  * thread is left asleep (an invalid end state). Liveness: under weak fairness
  * everybody comes through. With -DBUG_CLEAR a designated waker forgets to give
- * its bit back before it sleeps: the search must then find a sleeper for ever.
+ * its bit back before it sleeps, with -DBUG_HIDE one that was hidden does not
+ * show the queue again: the search must then find a sleeper for ever.
  */
 #ifndef N
 #define N 4
+#endif
+#ifdef BUG_HIDE
+#define LATE 0           /* a deadline would save the one who is forgotten */
+#else
+#define LATE 2           /* deadlines that pass, in all */
 #endif
 #define WAKER 1
 #define HANDOFF 2
@@ -27,6 +33,12 @@ inline lot_unlock() { lot = 0 }
 inline unlock(me) {
   do
   :: atomic { (!P || W) -> L = 0; break }       /* none waits, or one is coming */
+  :: atomic { (P && W) -> skip };               /* now and then: hide both */
+     lot_lock();
+     if
+     :: atomic { W -> L = 0; P = 0; W = 0 }; lot_unlock(); break
+     :: atomic { !W -> skip }; lot_unlock()     /* look again */
+     fi
   :: atomic { (P && !W) -> skip };
      lot_lock();
      if
@@ -49,8 +61,16 @@ proctype Thread(byte me) {
   bit waker = 0, mine = 0, asleep;
 
   do
-  :: atomic { !L -> L = 1; if :: waker -> W = 0; waker = 0 :: else fi; mine = 1;
-              break }
+  :: atomic { !L -> L = 1;
+              if
+              :: waker && W -> W = 0
+              :: waker && !W -> skip                 /* it was hidden */
+#ifndef BUG_HIDE
+                 ; P = 1
+#endif
+              :: else
+              fi;
+              waker = 0; mine = 1; break }
   :: atomic { L -> P = 1;                        /* announce, then park */
 #ifndef BUG_CLEAR
               if :: waker -> W = 0 :: else fi
@@ -73,7 +93,7 @@ proctype Thread(byte me) {
         if
         :: woken[me] == HANDOFF -> mine = 1; break
         :: woken[me] == WAKER -> waker = 1
-        :: late < 2 -> late++;                   /* the deadline */
+        :: late < LATE -> late++;                /* the deadline */
            lot_lock();
            if
            :: atomic { queue??[eval(me)] -> queue??eval(me); n = len(queue);

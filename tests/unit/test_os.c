@@ -284,6 +284,15 @@ static void a_forked_child_is_told_and_can_wait(void** state) {
   assert_int_equal(told_of_fork, 0);
 }
 
+static void now_and_then_comes_seldom_but_comes(void** state) {
+  unsigned times = 0;
+
+  (void)state;
+  for (unsigned i = 0; i < 4096; i++)
+    times += pkd__os_now_and_then();
+  assert_in_range(times, 1, 64);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(wait_returns_at_once_when_the_word_differs),
@@ -296,6 +305,7 @@ int main(void) {
       cmocka_unit_test(errno_stays_as_it_was),
       cmocka_unit_test(living_threads_have_different_numbers),
       cmocka_unit_test(there_is_at_least_one_processor),
+      cmocka_unit_test(now_and_then_comes_seldom_but_comes),
       cmocka_unit_test(a_forked_child_is_told_and_can_wait),
   };
   return cmocka_run_group_tests_name("os", tests, NULL, NULL);

@@ -36,8 +36,8 @@ static void row_000_free(void** state) {
 static void row_001_held(void** state) {
   (void)state;
   assert_false(pkd__mutex_is_free(WORD(0, 0, 1)));
-  assert_true(pkd__mutex_needs_no_wake(WORD(0, 0, 1), true));
-  assert_true(pkd__mutex_needs_no_wake(WORD(0, 0, 1), false));
+  assert_false(pkd__mutex_has_queue(WORD(0, 0, 1)));
+  assert_false(pkd__mutex_has_waker(WORD(0, 0, 1)));
   assert_int_equal(pkd__mutex_released(WORD(0, 0, 1)), WORD(0, 0, 0));
   assert_int_equal(pkd__mutex_parked(WORD(0, 0, 1), NEWCOMER), WORD(0, 1, 1));
   /* not announced: the holder's unlock would not look for it */
@@ -57,7 +57,8 @@ static void row_011_held_with_a_queue(void** state) {
   (void)state;
   assert_false(pkd__mutex_is_free(held));
   assert_true(pkd__mutex_may_sleep(held));
-  assert_false(pkd__mutex_needs_no_wake(held, true));
+  assert_true(pkd__mutex_has_queue(held));
+  assert_false(pkd__mutex_has_waker(held));
   assert_int_equal(pkd__mutex_passed(held, WOKE_ONE, MORE), WORD(1, 1, 0));
   assert_int_equal(pkd__mutex_passed(held, WOKE_ONE, NO_MORE), WORD(1, 0, 0));
   assert_int_equal(pkd__mutex_passed(held, NOBODY, NO_MORE), WORD(0, 0, 0));
@@ -77,8 +78,8 @@ static void row_101_held_and_one_on_its_way(void** state) {
   uint8_t held = WORD(1, 0, 1);
 
   (void)state;
-  assert_true(pkd__mutex_needs_no_wake(held, true));
-  assert_true(pkd__mutex_needs_no_wake(held, false));
+  assert_false(pkd__mutex_has_queue(held));
+  assert_true(pkd__mutex_has_waker(held));
   assert_int_equal(pkd__mutex_released(held), WORD(1, 0, 0));
   assert_int_equal(pkd__mutex_parked(held, WAKER), WORD(0, 1, 1));
   assert_int_equal(pkd__mutex_parked(held, NEWCOMER), WORD(1, 1, 1));
@@ -98,13 +99,21 @@ static void row_111_held_with_a_queue_and_one_on_its_way(void** state) {
 
   (void)state;
   assert_true(pkd__mutex_may_sleep(held));
-  assert_true(pkd__mutex_needs_no_wake(held, true));
+  assert_true(pkd__mutex_has_queue(held));
+  assert_true(pkd__mutex_has_waker(held));
   assert_int_equal(pkd__mutex_released(held), WORD(1, 1, 0));
   assert_int_equal(pkd__mutex_parked(held, WAKER), WORD(0, 1, 1));
-  /* a fair unlock, and a child of fork, do not count on the one on its way */
-  assert_false(pkd__mutex_needs_no_wake(held, false));
+  assert_int_equal(pkd__mutex_hidden(held), WORD(0, 0, 0));
   assert_int_equal(pkd__mutex_unparked(held), WORD(1, 0, 1));
   assert_int_equal(pkd__mutex_passed(held, NOBODY, NO_MORE), WORD(1, 0, 0));
+}
+
+static void row_0xx_with_a_hidden_waker(void** state) {
+  (void)state;
+  /* it cannot know who queued before it was hidden */
+  assert_int_equal(pkd__mutex_taken(WORD(0, 0, 0), WAKER), WORD(0, 1, 1));
+  assert_int_equal(pkd__mutex_taken(WORD(0, 1, 0), WAKER), WORD(0, 1, 1));
+  assert_int_equal(pkd__mutex_parked(WORD(0, 0, 1), WAKER), WORD(0, 1, 1));
 }
 
 /* What no row says, no function does. */
@@ -135,6 +144,7 @@ int main(void) {
       cmocka_unit_test(row_101_held_and_one_on_its_way),
       cmocka_unit_test(row_110_free_with_a_queue_and_one_on_its_way),
       cmocka_unit_test(row_111_held_with_a_queue_and_one_on_its_way),
+      cmocka_unit_test(row_0xx_with_a_hidden_waker),
       cmocka_unit_test(no_move_leaves_the_picture_or_clears_a_bit_of_others),
   };
   return cmocka_run_group_tests_name("word/mutex", tests, NULL, NULL);
