@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT
  *
- * cond.c - the condition: a queue of its own, and a way into the mutex's.
+ * cond.c - the condition: a queue of its own, and a way into the lock's.
  *
- * The word is the mutex in use: not NULL exactly while somebody is queued at the
+ * The word is the lock in use: not NULL exactly while somebody is queued at the
  * condition, set by the first waiter and cleared by whoever removes the last,
- * both under the lot's lock of the condition. So a signal knows the mutex
- * without being told, and a second mutex is found out.
+ * both under the lot's lock of the condition. So a signal knows the lock without
+ * being told, and a second lock is found out. What kind of lock it is each
+ * waiter's park token says; what is done with it, cond_locks.c.
  *
  *    word   means                leaves by
- *    NULL   nobody waits         the first wait -> m
- *    m      waiters, using m     the last one woken, moved or late -> NULL
+ *    NULL   nobody waits         the first wait -> lock
+ *    lock   waiters, using it    the last one woken, moved or late -> NULL
  *             (in the child of a fork: or waiters that are not in this process)
  *
- * A signal that finds the mutex held sets the mutex's P bit and moves the waiter
- * into its queue, both under the two lot locks, so the unlock that follows finds
- * it there. A signal that finds it free wakes the waiter, who competes.
+ * A signal that finds the lock held sets the bit of the lock that leads into its
+ * queue and moves the waiter there, both under the two lot locks, so the unlock
+ * that follows finds it. A signal that finds the lock free wakes the waiter, who
+ * competes; or, for a lock that is never free while somebody is queued, takes it
+ * for the waiter.
  *
  * Each waiter learns how it left the condition (by its unpark token if it was
  * woken, by its state if it was moved), since it may be late in either queue or
- * on its way to the mutex. Who was signalled and then cannot have the mutex in
+ * on its way to the lock. Who was signalled and then cannot have the lock in
  * time passes the signal on; one of a broadcast need not, all were called. */
 #include <parkade/cond.h>
 
@@ -26,10 +29,10 @@
 
 #include "atomic.h"
 #include "bucket.h"
+#include "cond_locks.h"
 #include "mutex_tokens.h"
-#include "word/mutex.h"
 
-/* How a waiter left. Unlike the mutex's tokens, which a moved waiter gets. */
+/* How a waiter left. Unlike the locks' tokens, which a moved waiter gets. */
 enum {
   WAITING = PKD__TOKEN_HANDOFF + 1, /* it did not: nobody called it */
   SIGNALLED,
@@ -40,7 +43,8 @@ enum {
 
 struct wait {
   pkd_cond_t* c;
-  pkd_mutex_t* m;
+  void* lock;
+  const struct pkd__cond_lock* use;
 };
 
 /* The word changes under the lot's lock of the condition. (K1) release, pairs with
@@ -54,19 +58,21 @@ static int join(void* arg) {
   void* lock = pkd__load_relaxed(&w->c->lock); /* relaxed: under the lock */
 
   if (lock == NULL)
-    set_lock(w->c, w->m);
-  return lock == NULL || lock == w->m;
+    set_lock(w->c, w->lock);
+  return lock == NULL || lock == w->lock;
 }
 
-static void unlock_mutex(void* arg) {
-  pkd_mutex_unlock(((struct wait*)arg)->m);
+static void unlock(void* arg) {
+  struct wait* w = arg;
+
+  w->use->unlock(w->lock);
 }
 
 static void gave_up(void* arg, const void* key, int was_last) {
   struct wait* w = arg;
 
   if (key != w->c)
-    pkd__mutex_gave_up(w->m, key, was_last);
+    w->use->gave_up(w->lock, key, was_last);
   else if (was_last)
     set_lock(w->c, NULL);
 }
@@ -89,110 +95,97 @@ static bool forget_absent(pkd_cond_t* c) {
   return pkd__forked() && !pkd_lot_unpark_filter(c, leave, forget, c).have_more;
 }
 
-/* Late, and not holding the mutex. */
+/* Late, and not holding the lock. */
 static int give_up(struct wait* w, uint64_t left_as, int why) {
-  if (pkd_mutex_trylock(w->m) == 0)
+  if (w->use->try_late(w->lock) == 0)
     return left_as == WAITING ? why : 0;
   if (left_as == SIGNALLED)
     pkd_cond_signal(w->c);
   return PKD_ENOTHELD;
 }
 
-int pkd_cond_wait_cancellable(pkd_cond_t* c, pkd_mutex_t* m,
-                              const pkd_cancel_t* cancel,
-                              pkd_deadline_t deadline) {
-  struct wait w = {c, m};
+/* Woken by the condition with a token of its own, or by the lock with one of its
+ * own after it was moved, or handed the lock by the condition. */
+static uint64_t how_it_left(const pkd_parked_t* parked, bool woken) {
+  if (parked->state != 0)
+    return parked->state;
+  return woken ? parked->token : WAITING;
+}
+
+int pkd__cond_wait(pkd_cond_t* c, void* lock, enum pkd__cond_kind kind,
+                   const pkd_cancel_t* cancel, pkd_deadline_t deadline) {
+  uint64_t token = pkd__cond_token(kind);
+  struct wait w = {c, lock, pkd__cond_lock_of(token)};
   pkd_park_t how = {0};
   pkd_parked_t parked = {0, 0};
+  uint64_t left_as;
   int rc;
 
   how.validate = join;
-  how.before_sleep = unlock_mutex;
+  how.before_sleep = unlock;
   how.timed_out = gave_up;
   how.arg = &w;
-  how.token = WAITING;
+  how.token = token;
   how.cancel = cancel;
   do {
     rc = pkd_lot_park(c, &how, deadline, &parked);
   } while (rc == -EAGAIN && forget_absent(c));
   if (rc == -EAGAIN)
     return -EINVAL;
+  left_as = how_it_left(&parked, rc == 0);
   if (rc == 0)
-    rc = pkd__mutex_lock_woken(m, cancel, deadline, parked.token);
-  if (rc == 0)
-    return 0;
-  return give_up(&w, parked.state != 0 ? parked.state : parked.token, rc);
-}
-
-int pkd_cond_wait_until(pkd_cond_t* c, pkd_mutex_t* m,
-                        pkd_deadline_t deadline) {
-  return pkd_cond_wait_cancellable(c, m, NULL, deadline);
-}
-
-int pkd_cond_wait(pkd_cond_t* c, pkd_mutex_t* m) {
-  return pkd_cond_wait_until(c, m, PKD_FOREVER);
-}
-
-int pkd_cond_wait_for(pkd_cond_t* c, pkd_mutex_t* m, uint64_t ns) {
-  return pkd_cond_wait_until(c, m, pkd_after(ns));
+    rc = w.use->lock_woken(lock, cancel, deadline, parked.token);
+  return rc == 0 ? 0 : give_up(&w, left_as, rc);
 }
 
 /* --- signalling ------------------------------------------------------------ */
 
 struct call {
   pkd_cond_t* c;
-  pkd_mutex_t* m;
+  void* lock;
   bool all;
+  const struct pkd__cond_lock* use; /* of the oldest */
+  bool taken;                       /* for the one that is woken */
 };
 
-/* Under both lot locks: is the mutex held, with its holder told by P that the
- * queue is not empty? */
-static bool bind_to_holder(pkd_mutex_t* m) {
-  uint8_t old = pkd__load_relaxed(&m->word); /* relaxed: the exchange decides */
-
-  while (!pkd__mutex_is_free(old)) {
-    /* relaxed: the lot's lock orders the queue; P only leads there */
-    if (pkd__cas_relaxed(&m->word, &old, pkd__mutex_parked(old, false)))
-      return true;
-  }
-  return false;
-}
-
 static pkd_requeue_op_t wake_or_move(void* arg, pkd_waiter_t* oldest) {
-  const struct call* call = arg;
+  struct call* call = arg;
 
-  (void)oldest;
-  /* Another mutex than the one we locked the queue of: the waiters we saw have
+  /* Another lock than the one we locked the queue of: the waiters we saw have
    * gone, and others came. Whoever calls looks again. */
   if (pkd__load_relaxed(&call->c->lock) !=
-      call->m) /* relaxed: under the lock */
+      call->lock) /* relaxed: under the lock */
     return PKD_REQUEUE_ABORT;
-  if (bind_to_holder(call->m))
-    return call->all ? PKD_REQUEUE_MOVE_ALL : PKD_REQUEUE_MOVE_ONE;
+  call->use = pkd__cond_lock_of(oldest->token);
+  do {
+    if (call->use->bind(call->lock))
+      return call->all ? PKD_REQUEUE_MOVE_ALL : PKD_REQUEUE_MOVE_ONE;
+    call->taken = call->use->take != NULL && call->use->take(call->lock);
+  } while (call->use->take != NULL && !call->taken);
   return call->all ? PKD_REQUEUE_WAKE_MOVE_ALL : PKD_REQUEUE_WAKE_ONE;
 }
 
 static uint64_t called(void* arg, const pkd_unpark_result_t* result) {
   const struct call* call = arg;
 
-  /* Moved behind one that was woken: that one will lock, and its unlock must
-   * look for them. relaxed: as in bind_to_holder. */
   if (result->unparked != 0 && result->requeued != 0)
-    pkd__or_relaxed(&call->m->word, (uint8_t)PKD__MUTEX_PARKED);
+    call->use->follow(call->lock);
   if (!result->have_more)
     set_lock(call->c, NULL);
+  if (call->taken)
+    return PKD__TOKEN_HANDOFF;
   return call->all ? BROADCAST : SIGNALLED;
 }
 
 static size_t notify(pkd_cond_t* c, bool all) {
   for (;;) {
     /* (K2) acquire, pairs with (K1) */
-    struct call call = {c, pkd__load_acquire(&c->lock), all};
+    struct call call = {c, pkd__load_acquire(&c->lock), all, NULL, false};
     pkd_unpark_result_t result;
 
-    if (call.m == NULL)
+    if (call.lock == NULL)
       return 0;
-    result = pkd_lot_unpark_requeue(c, call.m, wake_or_move, called,
+    result = pkd_lot_unpark_requeue(c, call.lock, wake_or_move, called,
                                     all ? BROADCAST : SIGNALLED, &call);
     if (result.unparked + result.requeued != 0)
       return result.unparked + result.requeued;

@@ -91,13 +91,15 @@ static int enter_or_queue(void* arg) {
   return 1;
 }
 
-static void gave_up(void* arg, const void* key, int was_last) {
-  pkd_rwlock_t* l = ((struct attempt*)arg)->l;
-
+void pkd__rwlock_gave_up(void* l, const void* key, int was_last) {
   (void)key;
   /* relaxed: under the lot's lock, where alone Q changes */
   if (was_last)
-    pkd__and_relaxed(&l->word, ~(uint32_t)PKD__RW_QUEUED);
+    pkd__and_relaxed(&((pkd_rwlock_t*)l)->word, ~(uint32_t)PKD__RW_QUEUED);
+}
+
+static void gave_up(void* arg, const void* key, int was_last) {
+  pkd__rwlock_gave_up(((struct attempt*)arg)->l, key, was_last);
 }
 
 /* @return 0 entered; 1 woken to compete; -ETIMEDOUT, -ECANCELED, -EAGAIN */
@@ -157,6 +159,18 @@ int pkd__rwlock_lock(pkd_rwlock_t* l, int mode, const pkd_cancel_t* cancel,
                       .mode = (enum pkd__rw_mode)mode,
                       .cancel = cancel,
                       .deadline = deadline};
+
+  return compete(&a);
+}
+
+int pkd__rwlock_lock_woken(pkd_rwlock_t* l, enum pkd__rw_mode mode,
+                           const pkd_cancel_t* cancel, pkd_deadline_t deadline,
+                           bool waker) {
+  struct attempt a = {.l = l,
+                      .mode = mode,
+                      .cancel = cancel,
+                      .deadline = deadline,
+                      .waker = waker && mode == PKD__RW_WRITE};
 
   return compete(&a);
 }

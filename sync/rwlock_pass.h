@@ -36,4 +36,13 @@ void pkd__rw_pass_left(pkd_rwlock_t* l);
  * again, and wakes whom it kept out. */
 void pkd__rw_pass_gave_up(pkd_rwlock_t* l);
 
+/** Locks after a sleep; `waker`: as the writer marked by K. */
+int pkd__rwlock_lock_woken(pkd_rwlock_t* l, enum pkd__rw_mode mode,
+                           const pkd_cancel_t* cancel, pkd_deadline_t deadline,
+                           bool waker);
+
+/** Told that a waiter left the lock's queue by itself. A pkd_removed_cb;
+ * pkd__rw_pass_gave_up() is owed afterwards. */
+void pkd__rwlock_gave_up(void* l, const void* key, int was_last);
+
 #endif

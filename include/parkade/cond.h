@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * cond.h - pkd_cond_t: wait for what a mutex guards to change.
+ * cond.h - pkd_cond_t: wait for what a lock guards to change.
  *
  *   pkd_mutex_lock(&m);                       pkd_mutex_lock(&m);
  *   while (queue_is_empty())                  put(item);
@@ -14,12 +14,17 @@
  * mutex's queue, so that it wakes once and has the mutex; a broadcast does not
  * start a stampede.
  *
+ * The lock may be a mutex, a fair mutex, or a reader-writer lock held for reading
+ * or for writing: all who wait at one condition at a time use the same one.
+ *
  * One deadline covers the wait and the taking of the mutex afterwards, and the
  * result says whether the mutex is held: see pkd_cond_wait_until(). */
 #ifndef PARKADE_COND_H
 #define PARKADE_COND_H
 
+#include <parkade/fair_mutex.h>
 #include <parkade/mutex.h>
+#include <parkade/rwlock.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,51 +39,174 @@ typedef struct pkd_cond {
 #define PKD_COND_INIT                                                          \
   { NULL }
 
+/* The lock of a waiter, and how it holds it. */
+enum pkd__cond_kind {
+  PKD__COND_MUTEX,
+  PKD__COND_FAIR,
+  PKD__COND_RDLOCK,
+  PKD__COND_WRLOCK
+};
+
+/* Out of line. Use the functions below. */
+PKD_API int pkd__cond_wait(pkd_cond_t* c, void* lock, enum pkd__cond_kind kind,
+                           const pkd_cancel_t* cancel, pkd_deadline_t deadline);
 PKD_API int pkd__cond_signal_slow(pkd_cond_t* c);
 PKD_API size_t pkd__cond_broadcast_slow(pkd_cond_t* c);
+
+/* The lock is given up and taken again, as ThreadSanitizer is told here. */
+static inline int pkd__cond_wait_noted(pkd_cond_t* c, void* lock,
+                                       enum pkd__cond_kind kind,
+                                       const pkd_cancel_t* cancel,
+                                       pkd_deadline_t deadline) {
+  unsigned read = kind == PKD__COND_RDLOCK ? PKD__TSAN_READ : 0;
+  int rc;
+
+  (void)read;
+  PKD__TSAN_UNLOCKING(lock, read);
+  PKD__TSAN_UNLOCKED(lock, read);
+  PKD__TSAN_TRYING(lock, read);
+  rc = pkd__cond_wait(c, lock, kind, cancel, deadline);
+  PKD__TSAN_TRIED(lock, read, rc != PKD_ENOTHELD);
+  return rc;
+}
 
 /** Unlocks `m`, waits for a signal, and locks `m` again. Unlocking and beginning
  * to wait are one step: no signal sent under `m` can fall between.
  *
- * @param c  a condition on which nobody waits with another mutex
+ * @param c  a condition on which nobody waits with another lock
  * @param m  a mutex this thread holds
  * @return 0        signalled; `m` is held
- *         -EINVAL  others wait at `c` with another mutex; `m` is still held
+ *         -EINVAL  others wait at `c` with another lock; `m` is still held
  * Blocks:    yes
  * Threads:   any; not from signal handlers
  * Order:     release of `m`, then acquire of `m`
  * Memory:    allocates nothing */
-PKD_API int pkd_cond_wait(pkd_cond_t* c, pkd_mutex_t* m);
-
-/** The same, or gives up at `deadline`.
- *
- * @param deadline  absolute, nanoseconds of pkd_now(); PKD_FOREVER never comes
- * @return 0            signalled; `m` is held
- *         -ETIMEDOUT   not signalled in time; `m` is held (it was free)
- *         PKD_ENOTHELD not in time, and somebody else keeps `m`: `m` is *not*
- *                      held. A signal that had chosen this thread has gone on
- *                      to another waiter
- *         -EINVAL      others wait at `c` with another mutex; `m` is still held
- * Blocks:    yes, until `deadline` at most, however long `m` is kept */
-PKD_API int pkd_cond_wait_until(pkd_cond_t* c, pkd_mutex_t* m,
-                                pkd_deadline_t deadline);
-
-/** The same with a span in nanoseconds from now; too long a span never ends. */
-PKD_API int pkd_cond_wait_for(pkd_cond_t* c, pkd_mutex_t* m, uint64_t ns);
+static inline int pkd_cond_wait(pkd_cond_t* c, pkd_mutex_t* m)
+    PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, m, PKD__COND_MUTEX, NULL, PKD_FOREVER);
+}
 
 /** The same, or gives up when `cancel` is fired or at `deadline`.
  *
- * @param cancel  see cancel.h; NULL makes this pkd_cond_wait_until
+ * @param cancel    see cancel.h; may be NULL
+ * @param deadline  absolute, nanoseconds of pkd_now(); PKD_FOREVER never comes
  * @return 0            signalled; `m` is held
  *         -ECANCELED   cancelled before a signal; `m` is held (it was free)
- *         -ETIMEDOUT   as pkd_cond_wait_until
+ *         -ETIMEDOUT   not signalled in time; `m` is held (it was free)
  *         PKD_ENOTHELD late or cancelled, and somebody else keeps `m`: `m` is
  *                      *not* held; a signal that had chosen this thread has gone
  *                      on to another waiter
- *         -EINVAL      others wait at `c` with another mutex; `m` is still held */
-PKD_API int pkd_cond_wait_cancellable(pkd_cond_t* c, pkd_mutex_t* m,
-                                      const pkd_cancel_t* cancel,
-                                      pkd_deadline_t deadline);
+ *         -EINVAL      others wait at `c` with another lock; `m` is still held
+ * Blocks:    yes, until `deadline` at most, however long `m` is kept */
+static inline int pkd_cond_wait_cancellable(pkd_cond_t* c, pkd_mutex_t* m,
+                                            const pkd_cancel_t* cancel,
+                                            pkd_deadline_t deadline)
+    PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, m, PKD__COND_MUTEX, cancel, deadline);
+}
+
+/** The same without a token. */
+static inline int pkd_cond_wait_until(pkd_cond_t* c, pkd_mutex_t* m,
+                                      pkd_deadline_t deadline)
+    PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, m, PKD__COND_MUTEX, NULL, deadline);
+}
+
+/** The same with a span in nanoseconds from now; too long a span never ends. */
+static inline int pkd_cond_wait_for(pkd_cond_t* c, pkd_mutex_t* m, uint64_t ns)
+    PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, m, PKD__COND_MUTEX, NULL, pkd_after(ns));
+}
+
+/* --- with another lock --- */
+
+/** pkd_cond_wait() with a fair mutex; `m` is handed over in the order of its queue. */
+static inline int pkd_cond_wait_fair(pkd_cond_t* c, pkd_fair_mutex_t* m)
+    PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, m, PKD__COND_FAIR, NULL, PKD_FOREVER);
+}
+
+/** pkd_cond_wait_cancellable() with such a lock. */
+static inline int pkd_cond_wait_fair_cancellable(pkd_cond_t* c,
+                                                 pkd_fair_mutex_t* m,
+                                                 const pkd_cancel_t* cancel,
+                                                 pkd_deadline_t deadline)
+    PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, m, PKD__COND_FAIR, cancel, deadline);
+}
+
+/** The same without a token. */
+static inline int pkd_cond_wait_fair_until(pkd_cond_t* c, pkd_fair_mutex_t* m,
+                                           pkd_deadline_t deadline)
+    PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, m, PKD__COND_FAIR, NULL, deadline);
+}
+
+/** The same with a span in nanoseconds from now; too long a span never ends. */
+static inline int pkd_cond_wait_fair_for(pkd_cond_t* c, pkd_fair_mutex_t* m,
+                                         uint64_t ns)
+    PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, m, PKD__COND_FAIR, NULL, pkd_after(ns));
+}
+
+/** pkd_cond_wait() with a rwlock held for writing; it is held for writing afterwards. */
+static inline int pkd_cond_wait_wrlock(pkd_cond_t* c, pkd_rwlock_t* l)
+    PKD_REQUIRES(*l) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, l, PKD__COND_WRLOCK, NULL, PKD_FOREVER);
+}
+
+/** pkd_cond_wait_cancellable() with such a lock. */
+static inline int pkd_cond_wait_wrlock_cancellable(pkd_cond_t* c,
+                                                   pkd_rwlock_t* l,
+                                                   const pkd_cancel_t* cancel,
+                                                   pkd_deadline_t deadline)
+    PKD_REQUIRES(*l) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, l, PKD__COND_WRLOCK, cancel, deadline);
+}
+
+/** The same without a token. */
+static inline int pkd_cond_wait_wrlock_until(pkd_cond_t* c, pkd_rwlock_t* l,
+                                             pkd_deadline_t deadline)
+    PKD_REQUIRES(*l) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, l, PKD__COND_WRLOCK, NULL, deadline);
+}
+
+/** The same with a span in nanoseconds from now; too long a span never ends. */
+static inline int pkd_cond_wait_wrlock_for(pkd_cond_t* c, pkd_rwlock_t* l,
+                                           uint64_t ns)
+    PKD_REQUIRES(*l) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, l, PKD__COND_WRLOCK, NULL, pkd_after(ns));
+}
+
+/** pkd_cond_wait() with a rwlock held for reading, once; it is held for reading afterwards.
+ * Others at the same condition may wait with the same lock held for writing. */
+static inline int pkd_cond_wait_rdlock(pkd_cond_t* c, pkd_rwlock_t* l)
+    PKD_REQUIRES_SHARED(*l) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, l, PKD__COND_RDLOCK, NULL, PKD_FOREVER);
+}
+
+/** pkd_cond_wait_cancellable() with such a lock. */
+static inline int pkd_cond_wait_rdlock_cancellable(pkd_cond_t* c,
+                                                   pkd_rwlock_t* l,
+                                                   const pkd_cancel_t* cancel,
+                                                   pkd_deadline_t deadline)
+    PKD_REQUIRES_SHARED(*l) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, l, PKD__COND_RDLOCK, cancel, deadline);
+}
+
+/** The same without a token. */
+static inline int pkd_cond_wait_rdlock_until(pkd_cond_t* c, pkd_rwlock_t* l,
+                                             pkd_deadline_t deadline)
+    PKD_REQUIRES_SHARED(*l) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, l, PKD__COND_RDLOCK, NULL, deadline);
+}
+
+/** The same with a span in nanoseconds from now; too long a span never ends. */
+static inline int pkd_cond_wait_rdlock_for(pkd_cond_t* c, pkd_rwlock_t* l,
+                                           uint64_t ns)
+    PKD_REQUIRES_SHARED(*l) PKD_NO_ANALYSIS {
+  return pkd__cond_wait_noted(c, l, PKD__COND_RDLOCK, NULL, pkd_after(ns));
+}
 
 /** Ends the wait of the oldest waiter.
  *
