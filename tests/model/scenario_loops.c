@@ -9,6 +9,7 @@
 #include "scenario.h"
 
 #include <parkade/async/barrier.h>
+#include <parkade/async/event.h>
 #include <parkade/async/gate.h>
 #include <parkade/async/mutex.h>
 #include <parkade/async/once.h>
@@ -29,6 +30,7 @@ typedef struct shared {
   pkd_async_mutex_t m;
   pkd_async_mutex_t n;
   pkd_async_sem_t sem;
+  pkd_async_event_t event;
   pkd_async_once_t once;
   pkd_async_gate_t gate;
   pkd_async_barrier_t barrier;
@@ -47,6 +49,7 @@ static void start(void) {
   explore_name(&s->m, sizeof s->m, "mutex");
   explore_name(&s->n, sizeof s->n, "mutex 2");
   explore_name(&s->sem, sizeof s->sem, "semaphore");
+  explore_name(&s->event, sizeof s->event, "event");
   explore_name(&s->once, sizeof s->once, "once");
   explore_name(&s->gate, sizeof s->gate, "gate");
   explore_name(&s->barrier, sizeof s->barrier, "barrier");
@@ -278,6 +281,72 @@ static void sem(int cancels) {
   scenario_nobody_at(&s->sem);
 }
 
+static void look_at_data(pkd_req_t* req, int status) {
+  note(req, status);
+  explore_assert(status != 0 || s->data == 1);
+}
+
+static void loop_waits_event(void* arg) {
+  task_t* task = arg;
+
+  pkd_async_event_wait(&task->loop, &task->req, &s->event, look_at_data);
+  run(task, 1);
+}
+
+static void thread_waits_event(void* arg) {
+  pkd_req_t req = {0};
+
+  (void)arg;
+  explore_assert(pkd_async_event_wait_blocking(&req, &s->event, PKD_FOREVER) ==
+                 0);
+  explore_assert(s->data == 1);
+}
+
+static void sets_event(void* arg) {
+  (void)arg;
+  s->data = 1;
+  pkd_async_event_set(&s->event);
+}
+
+static void event(int with_thread) {
+  start();
+  spawn_loop(loop_waits_event);
+  if (with_thread)
+    explore_spawn(thread_waits_event, NULL);
+  else
+    spawn_loop(loop_waits_event);
+  explore_spawn(sets_event, NULL);
+  explore_join();
+  scenario_nobody_at(&s->event);
+}
+
+/* One notification, and one of two that may be cancelled: it is not lost. */
+static void loop_waits_or_not(void* arg) {
+  task_t* task = arg;
+
+  pkd_async_event_wait(&task->loop, &task->req, &s->event, note);
+  pkd_req_cancel(&task->req);
+  run(task, 1);
+  if (task->status == 0)
+    pkd_async_event_notify_one(&s->event);
+}
+
+static void notifies(void* arg) {
+  (void)arg;
+  s->data = 1;
+  pkd_async_event_notify_one(&s->event);
+}
+
+static void event_cancelled(int unused) {
+  (void)unused;
+  start();
+  spawn_loop(loop_waits_or_not);
+  explore_spawn(thread_waits_event, NULL);
+  explore_spawn(notifies, NULL);
+  explore_join();
+  scenario_nobody_at(&s->event);
+}
+
 static void initialize(pkd_req_t* req, int status) {
   note(req, status);
   if (status == 1) {
@@ -400,6 +469,9 @@ const explore_scenario_t explore_loops[] = {
     {"loops/request-again", request_again, 0, OK, 0, WIDE},
     {"loops/sem", sem, 0, OK, 0, NARROW},
     {"loops/sem-cancelled", sem, 1, OK, 0, NARROW},
+    {"loops/event", event, 0, OK, 0, NARROW},
+    {"loops/event-and-thread", event, 1, OK, 0, NARROW},
+    {"loops/event-cancelled", event_cancelled, 0, OK, 0, NARROW},
     {"loops/once", once, 0, OK, 0, WIDE},
     {"loops/once-and-thread", once, 1, OK, 0, NARROW},
     {"loops/gate", gate, 0, OK, 0, WIDE},
