@@ -45,13 +45,15 @@ static void run_command(uv_async_t* bell) {
 }
 
 static void* run_b(void* arg) {
-  uv_barrier_t* ready = arg;
-
+  (void)arg;
   uv_loop_init(&uv_b);
   uv_async_init(&uv_b, &command_bell, run_command);
   if (pkd_loop_attach(&loop_b, &uv_b) != 0)
     abort();
-  uv_barrier_wait(ready);
+  pthread_mutex_lock(&command.mutex);
+  command.done = true;
+  pthread_cond_broadcast(&command.changed);
+  pthread_mutex_unlock(&command.mutex);
   uv_run(&uv_b, UV_RUN_DEFAULT);
   return uv_loop_close(&uv_b) == 0 ? NULL : &uv_b;
 }
@@ -65,12 +67,16 @@ static void ask_b(void (*work)(void* arg), void* arg) {
   uv_async_send(&command_bell);
 }
 
-void on_loop_b(void (*work)(void* arg), void* arg) {
-  ask_b(work, arg);
+static void wait_for_b(void) {
   pthread_mutex_lock(&command.mutex);
   while (!command.done)
     pthread_cond_wait(&command.changed, &command.mutex);
   pthread_mutex_unlock(&command.mutex);
+}
+
+void on_loop_b(void (*work)(void* arg), void* arg) {
+  ask_b(work, arg);
+  wait_for_b();
 }
 
 static void stall(void* arg) {
@@ -116,12 +122,9 @@ int world_open(void** state) {
   if (pkd_loop_attach(&loop_a, &uv_a) != 0)
     return -1;
   if (world == TWO_LOOPS) {
-    uv_barrier_t ready;
-
-    uv_barrier_init(&ready, 2);
-    pthread_create(&thread_b, NULL, run_b, &ready);
-    uv_barrier_wait(&ready);
-    uv_barrier_destroy(&ready);
+    command.done = false;
+    pthread_create(&thread_b, NULL, run_b, NULL);
+    wait_for_b();
   }
   return 0;
 }
