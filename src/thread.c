@@ -11,8 +11,11 @@
 #include <parkade/cancel.h>
 
 #include "atomic.h"
+#include "hook.h"
 #include "lot.h"
 #include "os/os.h"
+
+const struct pkd__hooks* pkd__hooks;
 
 struct sleeper {
   pkd_waiter_t waiter; /* first: wake() gets its address */
@@ -57,6 +60,7 @@ static int sleep_cancellable(struct sleeper* self, pkd_deadline_t deadline) {
 int pkd_lot_park(const void* key, const pkd_park_t* how,
                  pkd_deadline_t deadline, pkd_parked_t* parked) {
   struct sleeper self = {0};
+  const struct pkd__hooks* hooks;
   int rc;
 
   self.how = how;
@@ -69,6 +73,9 @@ int pkd_lot_park(const void* key, const pkd_park_t* how,
     return rc;
   if (how->before_sleep != NULL)
     how->before_sleep(how->arg);
+  hooks = pkd__hooked();
+  if (__builtin_expect(hooks != NULL, 0))
+    hooks->sleeps(&self.waiter, deadline);
   rc = how->cancel != NULL ? sleep_cancellable(&self, deadline)
                            : pkd_parker_sleep(&self.parker, deadline);
   if (self.cancelled) {
@@ -80,6 +87,8 @@ int pkd_lot_park(const void* key, const pkd_park_t* how,
     pkd_parker_sleep(&self.parker, PKD_FOREVER);
     rc = 0;
   }
+  if (__builtin_expect(hooks != NULL, 0))
+    hooks->awake();
   if (parked != NULL) {
     parked->token = self.waiter.token;
     parked->state = self.waiter.state;

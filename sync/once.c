@@ -17,6 +17,7 @@
 #include <parkade/lot.h>
 
 #include "atomic.h"
+#include "hook.h"
 #include "panic.h"
 #include "word/once.h"
 
@@ -54,6 +55,10 @@ static uint64_t rewrite(void* arg, const pkd_unpark_result_t* result) {
 static void end_run(struct run* run) {
   uint8_t running = PKD__ONCE_RUNNING;
 
+  const struct pkd__hooks* hooks = pkd__hooked();
+
+  if (__builtin_expect(hooks != NULL, 0))
+    hooks->once_ends(run->once);
   pkd_lot_remove(&run->note, NULL, NULL);
   /* (O2) */
   if (pkd__cas_release(&run->owed->word, &running,
@@ -68,8 +73,11 @@ static void end_run(struct run* run) {
 static int run_init(pkd_once_t* once, pkd_once_cb init, void* arg) {
   struct run run __attribute__((cleanup(end_run))) = {
       .once = once, .thread = pkd_thread_id(), .owed = once};
+  const struct pkd__hooks* hooks = pkd__hooked();
   int rc;
 
+  if (__builtin_expect(hooks != NULL, 0))
+    hooks->once_runs(once);
   pkd_lot_enqueue(&runs, &run.note, NULL, NULL);
   rc = init(arg);
   run.success = rc == 0;

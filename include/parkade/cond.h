@@ -236,6 +236,10 @@ static inline size_t pkd_cond_broadcast(pkd_cond_t* c) {
   return pkd__cond_broadcast_slow(c);
 }
 
+#ifdef PKD_DEADLOCK
+#include <parkade/watch/cond.h>
+#endif
+
 #ifdef __cplusplus
 }
 #endif

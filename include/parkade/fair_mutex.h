@@ -171,6 +171,10 @@ static inline void pkd__fair_mutex_leave(pkd__fair_mutex_scope_t* scope) {
            pkd__fair_mutex_enter(m);                                           \
        !scope.left; scope.left = 1)
 
+#ifdef PKD_DEADLOCK
+#include <parkade/watch/fair_mutex.h>
+#endif
+
 #ifdef __cplusplus
 }
 #endif

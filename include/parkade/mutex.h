@@ -176,6 +176,10 @@ static inline void pkd__mutex_leave(pkd__mutex_scope_t* scope) {
        __attribute__((cleanup(pkd__mutex_leave))) = pkd__mutex_enter(m);       \
        !scope.left; scope.left = 1)
 
+#ifdef PKD_DEADLOCK
+#include <parkade/watch/mutex.h>
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -92,6 +92,10 @@ static inline int pkd_once_try(pkd_once_t* once, pkd_once_cb init, void* arg) {
   return pkd_once_try_cancellable(once, init, arg, NULL, PKD_FOREVER);
 }
 
+#ifdef PKD_DEADLOCK
+#include <parkade/watch/once.h>
+#endif
+
 #ifdef __cplusplus
 }
 #endif

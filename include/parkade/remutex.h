@@ -137,6 +137,10 @@ static inline void pkd__remutex_leave(pkd__remutex_scope_t* scope) {
        __attribute__((cleanup(pkd__remutex_leave))) = pkd__remutex_enter(m);   \
        !scope.left; scope.left = 1)
 
+#ifdef PKD_DEADLOCK
+#include <parkade/watch/remutex.h>
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -767,6 +767,10 @@ static inline int pkd__rwlock_assert_wr(pkd_rwlock_t* l)
   return 1;
 }
 
+#ifdef PKD_DEADLOCK
+#include <parkade/watch/rwlock.h>
+#endif
+
 #ifdef __cplusplus
 }
 #endif

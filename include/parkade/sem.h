@@ -134,6 +134,10 @@ static inline uint32_t pkd_sem_value(const pkd_sem_t* s) {
   return __atomic_load_n(&s->word, __ATOMIC_RELAXED) / 2;
 }
 
+#ifdef PKD_DEADLOCK
+#include <parkade/watch/sem.h>
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -57,6 +57,13 @@ struct pkd__exit_note {
  * @return 0; -EAGAIN, -ENOMEM: the system cannot */
 int pkd__os_at_thread_exit(struct pkd__exit_note* note);
 
+/** The calling thread's stack, innermost first. May allocate the first time.
+ * @return how many frames; 0 where it cannot be had */
+int pkd__os_backtrace(void** frames, int max);
+
+/** Writes frames to stderr, one a line. Allocates nothing. */
+void pkd__os_print_frames(void* const* frames, int count);
+
 /** Calls `child` in the child of every fork() from now on. Called once. */
 void pkd__os_at_fork(void (*child)(void));
 

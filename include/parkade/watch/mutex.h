@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * watch/mutex.h - the calls of mutex.h, told from where, for units
+ * compiled with -DPKD_DEADLOCK (see deadlock.h). Each macro has the name of the
+ * function it calls, which is not expanded again within it. */
+#ifndef PARKADE_WATCH_MUTEX_H
+#define PARKADE_WATCH_MUTEX_H
+
+#include <parkade/deadlock.h>
+
+#define pkd_mutex_lock(m)                                                      \
+  (pkd_mutex_lock(PKD__WANT(m, MUTEX, PKD__WATCH_EXCLUSIVE)), (void)PKD__GOT(0))
+#define pkd_mutex_trylock(m)                                                   \
+  PKD__GOT(pkd_mutex_trylock(                                                  \
+      PKD__WANT(m, MUTEX, PKD__WATCH_EXCLUSIVE | PKD__WATCH_TRY)))
+#define pkd_mutex_lock_until(m, deadline)                                      \
+  PKD__GOT(pkd_mutex_lock_until(                                               \
+      PKD__WANT(m, MUTEX, PKD__WATCH_EXCLUSIVE | PKD__WATCH_TRY), (deadline)))
+#define pkd_mutex_lock_for(m, ns)                                              \
+  PKD__GOT(pkd_mutex_lock_for(                                                 \
+      PKD__WANT(m, MUTEX, PKD__WATCH_EXCLUSIVE | PKD__WATCH_TRY), (ns)))
+#define pkd_mutex_lock_cancellable(m, cancel, deadline)                        \
+  PKD__GOT(pkd_mutex_lock_cancellable(                                         \
+      PKD__WANT(m, MUTEX, PKD__WATCH_EXCLUSIVE | PKD__WATCH_TRY), (cancel),    \
+      (deadline)))
+#define pkd_mutex_unlock(m) pkd_mutex_unlock(PKD__DROP(m, PKD__WATCH_EXCLUSIVE))
+#define pkd_mutex_unlock_fair(m)                                               \
+  pkd_mutex_unlock_fair(PKD__DROP(m, PKD__WATCH_EXCLUSIVE))
+
+PKD__SEEN_SCOPE(mutex, pkd__mutex_scope_t, pkd_mutex_t, pkd__mutex_enter,
+                pkd__mutex_leave)
+#undef PKD_WITH_MUTEX
+#define PKD_WITH_MUTEX(m)                                                      \
+  PKD__WITH_SEEN(mutex, pkd__mutex_scope_t,                                    \
+                 PKD__WANT(m, MUTEX, PKD__WATCH_EXCLUSIVE))
+
+#endif

@@ -1,0 +1,766 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_deadlock.c - the verdicts of the deadlock watch, cell by cell: what is a
+ * ring, what is an order that contradicts another, and what is neither.
+ *
+ * Rings are real: threads do wait for each other. The report fires a token that
+ * ends their waits, so a ring that is not reported ends in the watchdog. */
+#define PKD_DEADLOCK
+
+#include "kit.h"
+
+#include <parkade/cancel.h>
+#include <parkade/cond.h>
+#include <parkade/deadlock.h>
+#include <parkade/fair_mutex.h>
+#include <parkade/once.h>
+#include <parkade/remutex.h>
+#include <parkade/rwlock.h>
+#include <parkade/sem.h>
+
+static pkd_cancel_t stop;
+static unsigned certain, potential; /* atomic */
+static pkd_deadlock_step_t last[8];
+static size_t last_count;
+
+static void on_report(void* data, const pkd_deadlock_report_t* report) {
+  (void)data;
+  last_count = report->count;
+  for (size_t i = 0; i < report->count && i < LENGTH(last); i++)
+    last[i] = report->steps[i];
+  if (report->verdict == PKD_DEADLOCK_CERTAIN) {
+    count_up(&certain);
+    pkd_cancel_fire(&stop);
+  } else {
+    count_up(&potential);
+  }
+}
+
+static int watch(void** state) {
+  (void)state;
+  pkd_deadlock_watch(0);
+  pkd_deadlock_on_report(on_report, NULL);
+  pkd_deadlock_watch(1);
+  certain = potential = 0;
+  last_count = 0;
+  stop = (pkd_cancel_t)PKD_CANCEL_INIT;
+  return 0;
+}
+
+static int rest(void** state) {
+  (void)state;
+  pkd_deadlock_watch(0);
+  return pkd_deadlock_missed() == 0 ? 0 : -1;
+}
+
+#define assert_verdict(rings, contradictions)                                  \
+  do {                                                                         \
+    assert_int_equal(count_of(&certain), rings);                               \
+    assert_int_equal(count_of(&potential), contradictions);                    \
+  } while (0)
+
+/* --- one table of locks of every kind ------------------------------------------ */
+
+enum kind { MUTEX, FAIR, RE, WRITE, READ, AGAIN, UP, SEM };
+
+union lock {
+  pkd_mutex_t mutex;
+  pkd_fair_mutex_t fair;
+  pkd_remutex_t re;
+  pkd_rwlock_t rw;
+  pkd_sem_t sem;
+};
+
+static int take(union lock* l, enum kind kind) {
+  switch (kind) {
+  case MUTEX:
+    return pkd_mutex_lock_cancellable(&l->mutex, &stop, PKD_FOREVER);
+  case FAIR:
+    return pkd_fair_mutex_lock_cancellable(&l->fair, &stop, PKD_FOREVER);
+  case RE:
+    return pkd_remutex_lock_cancellable(&l->re, &stop, PKD_FOREVER);
+  case WRITE:
+    return pkd_rwlock_wrlock_cancellable(&l->rw, &stop, PKD_FOREVER);
+  case READ:
+    return pkd_rwlock_rdlock_cancellable(&l->rw, &stop, PKD_FOREVER);
+  case AGAIN:
+    return pkd_rwlock_rdlock_recursive_cancellable(&l->rw, &stop, PKD_FOREVER);
+  case UP:
+    return pkd_rwlock_uplock_cancellable(&l->rw, &stop, PKD_FOREVER);
+  default:
+    return pkd_sem_acquire_cancellable(&l->sem, 1, &stop, PKD_FOREVER);
+  }
+}
+
+static void give(union lock* l, enum kind kind) {
+  switch (kind) {
+  case MUTEX:
+    pkd_mutex_unlock(&l->mutex);
+    break;
+  case FAIR:
+    pkd_fair_mutex_unlock(&l->fair);
+    break;
+  case RE:
+    pkd_remutex_unlock(&l->re);
+    break;
+  case WRITE:
+    pkd_rwlock_wrunlock(&l->rw);
+    break;
+  case READ:
+  case AGAIN:
+    pkd_rwlock_rdunlock(&l->rw);
+    break;
+  case UP:
+    pkd_rwlock_upunlock(&l->rw);
+    break;
+  default:
+    pkd_sem_release(&l->sem, 1);
+    break;
+  }
+}
+
+/* --- rings of several ----------------------------------------------------------- */
+
+struct ring {
+  union lock locks[4];
+  enum kind kinds[4];
+  unsigned size;
+  unsigned holding; /* atomic */
+  int rc[4];
+};
+
+static void join_ring(void* arg, unsigned number) {
+  struct ring* r = arg;
+  unsigned next = (number + 1) % r->size;
+
+  take(&r->locks[number], r->kinds[number]);
+  count_up(&r->holding);
+  WAIT_FOR(count_of(&r->holding) == r->size);
+  r->rc[number] = take(&r->locks[next], r->kinds[next]);
+  if (r->rc[number] == 0)
+    give(&r->locks[next], r->kinds[next]);
+  give(&r->locks[number], r->kinds[number]);
+}
+
+static void prepare_semaphores(struct ring* r) {
+  for (unsigned i = 0; i < r->size; i++) {
+    if (r->kinds[i] != SEM)
+      continue;
+    r->locks[i].sem = (pkd_sem_t)PKD_SEM_INIT(1);
+    take(&r->locks[i], SEM); /* seen used as a lock */
+    give(&r->locks[i], SEM);
+  }
+}
+
+static void check_ring(unsigned size, enum kind a, enum kind b, enum kind c) {
+  struct ring r = {.kinds = {a, b, c}, .size = size};
+  bool gave_up = false;
+
+  watch(NULL);
+  prepare_semaphores(&r);
+  team_run(size, join_ring, &r);
+  assert_verdict(1, 0);
+  assert_int_equal(last_count, size);
+  for (unsigned i = 0; i < size; i++) {
+    assert_true(r.rc[i] == 0 || r.rc[i] == -ECANCELED);
+    gave_up = gave_up || r.rc[i] != 0;
+    assert_non_null(last[i].holds);
+    assert_non_null(last[i].wants);
+    assert_ptr_equal(last[i].wants, last[(i + 1) % size].holds);
+    assert_true(last[i].thread != last[(i + 1) % size].thread);
+    assert_non_null(strstr(last[i].held_file, "test_deadlock.c"));
+    assert_true(last[i].held_line > 0 && last[i].want_line > 0);
+  }
+  assert_true(gave_up);
+  for (unsigned i = 0; i < size; i++) { /* the program went on */
+    stop = (pkd_cancel_t)PKD_CANCEL_INIT;
+    assert_int_equal(take(&r.locks[i], r.kinds[i]), 0);
+    give(&r.locks[i], r.kinds[i]);
+  }
+}
+
+static void two_threads_and_two_locks_of_every_kind(void** state) {
+  static const enum kind kinds[] = {MUTEX, FAIR, RE, WRITE, UP, SEM};
+
+  (void)state;
+  for (size_t i = 0; i < LENGTH(kinds); i++)
+    for (size_t j = 0; j < LENGTH(kinds); j++)
+      check_ring(2, kinds[i], kinds[j], MUTEX);
+}
+
+static void three_threads_and_three_locks(void** state) {
+  (void)state;
+  check_ring(3, MUTEX, MUTEX, MUTEX);
+  check_ring(3, FAIR, RE, WRITE);
+  check_ring(3, SEM, MUTEX, UP);
+}
+
+/* --- rings of one ---------------------------------------------------------------- */
+
+static void a_thread_that_waits_for_itself(void** state) {
+  static const enum kind kinds[] = {MUTEX, FAIR, WRITE, SEM};
+
+  (void)state;
+  for (size_t i = 0; i < LENGTH(kinds); i++) {
+    struct ring r = {.kinds = {kinds[i]}, .size = 1};
+
+    watch(NULL);
+    prepare_semaphores(&r);
+    assert_int_equal(take(&r.locks[0], kinds[i]), 0);
+    assert_int_equal(take(&r.locks[0], kinds[i]), -ECANCELED);
+    assert_verdict(1, 0);
+    assert_int_equal(last_count, 1);
+    assert_ptr_equal(last[0].holds, &r.locks[0]);
+    assert_ptr_equal(last[0].wants, &r.locks[0]);
+    give(&r.locks[0], kinds[i]);
+  }
+}
+
+static void re_entry_is_what_a_re_entrant_mutex_is_for(void** state) {
+  union lock l;
+
+  (void)state;
+  memset(&l, 0, sizeof l);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(take(&l, RE), 0);
+  for (int i = 0; i < 3; i++)
+    give(&l, RE);
+  assert_verdict(0, 0);
+}
+
+/* One thread takes a rwlock in one way and then in another. */
+static void check_twice(enum kind first, enum kind then, int rc, unsigned rings,
+                        unsigned warnings) {
+  union lock l;
+
+  memset(&l, 0, sizeof l);
+  watch(NULL);
+  assert_int_equal(take(&l, first), 0);
+  assert_int_equal(take(&l, then), rc);
+  assert_verdict(rings, warnings);
+  if (rc == 0)
+    give(&l, then);
+  give(&l, first);
+  assert_int_equal(pkd_rwlock_is_locked(&l.rw), 0);
+}
+
+static void plain_read_twice(pkd_rwlock_t* l) {
+  pkd_rwlock_rdlock(l);
+  pkd_rwlock_rdlock(l);
+  pkd_rwlock_rdunlock(l);
+  pkd_rwlock_rdunlock(l);
+}
+
+static void the_table_of_recursion_holds(void** state) {
+  pkd_rwlock_t l = PKD_RWLOCK_INIT;
+
+  (void)state;
+  check_twice(READ, WRITE, -ECANCELED, 1, 0);
+  check_twice(WRITE, READ, -ECANCELED, 1, 0);
+  check_twice(WRITE, WRITE, -ECANCELED, 1, 0);
+  check_twice(UP, WRITE, -ECANCELED, 1, 0);
+  check_twice(UP, UP, -ECANCELED, 1, 0);
+  check_twice(READ, AGAIN, 0, 0, 0);
+  check_twice(READ, UP, 0, 0, 0);
+  check_twice(UP, READ, 0, 0, 0);
+  watch(NULL);
+  plain_read_twice(&l);
+  assert_verdict(0, 1);
+  watch(NULL);
+  pkd_rwlock_uplock(&l);
+  pkd_rwlock_upgrade(&l);
+  pkd_rwlock_downgrade_to_up(&l);
+  pkd_rwlock_updowngrade(&l);
+  assert_int_equal(pkd_rwlock_rdupgrade(&l), 0);
+  pkd_rwlock_downgrade(&l);
+  pkd_rwlock_rdunlock(&l);
+  assert_verdict(0, 0);
+}
+
+static void write_it(void* arg, unsigned number) {
+  union lock* l = arg;
+
+  (void)number;
+  if (take(l, WRITE) == 0)
+    give(l, WRITE);
+}
+
+static void a_second_read_behind_a_writer_is_certain(void** state) {
+  struct crew writer;
+  union lock l;
+  int rc;
+
+  (void)state;
+  memset(&l, 0, sizeof l);
+  assert_int_equal(take(&l, READ), 0);
+  crew_start(&writer, 1, write_it, &l);
+  WAIT_FOR(waiting_at(&stop) == 1);
+  rc = take(&l, READ); /* 0 if the writer gives up first and lets it in */
+  assert_true(rc == 0 || rc == -ECANCELED);
+  assert_verdict(1, 0);
+  assert_int_equal(last_count, 2);
+  if (rc == 0)
+    give(&l, READ);
+  give(&l, READ);
+  crew_join(&writer);
+}
+
+static void a_recursive_read_passes_a_writer_without_blame(void** state) {
+  struct crew writer;
+  union lock l;
+
+  (void)state;
+  memset(&l, 0, sizeof l);
+  assert_int_equal(take(&l, READ), 0);
+  crew_start(&writer, 1, write_it, &l);
+  WAIT_FOR(waiting_at(&stop) == 1);
+  assert_int_equal(take(&l, AGAIN), 0);
+  give(&l, AGAIN);
+  give(&l, READ);
+  crew_join(&writer);
+  assert_verdict(0, 0);
+}
+
+static void two_upgrades_are_refused_not_reported(void** state) {
+  pkd_rwlock_t l = PKD_RWLOCK_INIT;
+
+  (void)state;
+  pkd_rwlock_uplock(&l);
+  assert_int_equal(pkd_rwlock_tryuplock(&l), -EBUSY);
+  pkd_rwlock_rdlock_recursive(&l);
+  assert_int_equal(pkd_rwlock_rdupgrade(&l), -EDEADLK);
+  pkd_rwlock_rdunlock(&l);
+  pkd_rwlock_upunlock(&l);
+  assert_verdict(0, 0);
+}
+
+/* --- once, join, condition -------------------------------------------------------- */
+
+struct odd {
+  pkd_once_t once;
+  union lock m;
+  pkd_cond_t cond;
+  pkd_sem_t sem;
+  uintptr_t thread;
+  unsigned ready;
+  int rc;
+};
+
+static int want_the_mutex(void* arg) {
+  struct odd* o = arg;
+
+  count_up(&o->ready);
+  WAIT_FOR(count_of(&o->ready) >= 2);
+  if (count_of(&o->ready) > 2 || take(&o->m, MUTEX) != 0)
+    return 1;
+  give(&o->m, MUTEX);
+  return 0;
+}
+
+static void run_once(void* arg, unsigned number) {
+  struct odd* o = arg;
+
+  (void)number;
+  o->rc = pkd_once_try(&o->once, want_the_mutex, o);
+}
+
+static void an_initializer_that_needs_what_its_caller_holds(void** state) {
+  struct odd o = {.rc = 9};
+  struct crew crew;
+  int rc;
+
+  (void)state;
+  assert_int_equal(take(&o.m, MUTEX), 0);
+  crew_start(&crew, 1, run_once, &o);
+  WAIT_FOR(count_of(&o.ready) == 1);
+  count_up(&o.ready);
+  /* 1: the other was cancelled first and has left it to this thread */
+  rc =
+      pkd_once_try_cancellable(&o.once, want_the_mutex, &o, &stop, PKD_FOREVER);
+  assert_true(rc == -ECANCELED || rc == 1);
+  assert_verdict(1, 0);
+  assert_int_equal(last_count, 2);
+  give(&o.m, MUTEX);
+  crew_join(&crew);
+}
+
+static void take_and_end(void* arg, unsigned number) {
+  struct odd* o = arg;
+
+  (void)number;
+  o->thread = pkd_thread_id();
+  count_up(&o->ready);
+  o->rc = take(&o->m, MUTEX);
+  if (o->rc == 0)
+    give(&o->m, MUTEX);
+}
+
+static void joining_a_thread_that_needs_what_the_joiner_holds(void** state) {
+  struct odd o = {.rc = 9};
+  struct crew crew;
+
+  (void)state;
+  assert_int_equal(take(&o.m, MUTEX), 0);
+  crew_start(&crew, 1, take_and_end, &o);
+  WAIT_FOR(count_of(&o.ready) == 1);
+  pkd_deadlock_joining(o.thread);
+  crew_join(&crew); /* ends because the report has ended its wait */
+  pkd_deadlock_joined();
+  assert_verdict(1, 0);
+  assert_int_equal(o.rc, -ECANCELED);
+  give(&o.m, MUTEX);
+}
+
+static void wait_for_signal(void* arg, unsigned number) {
+  struct odd* o = arg;
+
+  (void)number;
+  take(&o->m, MUTEX);
+  count_up(&o->ready);
+  o->rc = pkd_cond_wait(&o->cond, &o->m.mutex);
+  give(&o->m, MUTEX);
+}
+
+static void a_wait_for_a_signal_is_nobodys_fault(void** state) {
+  struct odd o = {.rc = 9};
+  struct crew crew;
+
+  (void)state;
+  crew_start(&crew, 3, wait_for_signal, &o);
+  WAIT_FOR(waiting_at(&o.cond) == 3);
+  for (int i = 0; i < 3; i++) {
+    take(&o.m, MUTEX); /* given up by who waits */
+    pkd_cond_signal(&o.cond);
+    give(&o.m, MUTEX);
+  }
+  crew_join(&crew);
+  assert_int_equal(o.rc, 0);
+  assert_verdict(0, 0);
+}
+
+/* The bounded buffer: who takes a slot never gives it back, another does. */
+static void give_slots(void* arg, unsigned number) {
+  struct odd* o = arg;
+
+  (void)number;
+  WAIT_FOR(waiting_at(&o->sem) == 1);
+  for (int i = 0; i < 4; i++)
+    pkd_sem_release(&o->sem, 1);
+}
+
+static void a_semaphore_that_counts_is_never_blamed(void** state) {
+  struct odd o = {.sem = PKD_SEM_INIT(3)};
+  struct crew crew;
+
+  (void)state;
+  crew_start(&crew, 1, give_slots, &o);
+  for (int i = 0; i < 7; i++)
+    pkd_sem_acquire(&o.sem, 1);
+  crew_join(&crew);
+  assert_verdict(0, 0);
+}
+
+/* --- orders ------------------------------------------------------------------------ */
+
+static pkd_mutex_t a, b, c, gate;
+
+static void nest(pkd_mutex_t* outer, pkd_mutex_t* inner) {
+  pkd_mutex_lock(outer);
+  pkd_mutex_lock(inner);
+  pkd_mutex_unlock(inner);
+  pkd_mutex_unlock(outer);
+}
+
+static void two_orders_that_contradict_are_told_once(void** state) {
+  (void)state;
+  nest(&a, &b);
+  nest(&a, &b);
+  assert_verdict(0, 0);
+  nest(&b, &a);
+  assert_verdict(0, 1);
+  assert_int_equal(last_count, 2);
+  assert_ptr_equal(last[0].holds, &b);
+  assert_ptr_equal(last[0].wants, &a);
+  assert_ptr_equal(last[1].holds, &a);
+  assert_ptr_equal(last[1].wants, &b);
+  assert_non_null(strstr(last[0].want_file, "test_deadlock.c"));
+  nest(&b, &a);
+  nest(&a, &b);
+  assert_verdict(0, 1);
+}
+
+static void three_orders_contradict_in_a_ring(void** state) {
+  (void)state;
+  nest(&a, &b);
+  nest(&b, &c);
+  assert_verdict(0, 0);
+  PKD_WITH_MUTEX(&c) {
+    PKD_WITH_MUTEX(&a) {
+      assert_int_equal(pkd_mutex_is_locked(&a), 1);
+    }
+  }
+  assert_verdict(0, 1);
+  assert_int_equal(last_count, 3);
+}
+
+static void a_try_contradicts_nothing(void** state) {
+  (void)state;
+  nest(&a, &b);
+  pkd_mutex_lock(&b);
+  assert_int_equal(pkd_mutex_trylock(&a), 0);
+  pkd_mutex_unlock(&a);
+  assert_int_equal(pkd_mutex_lock_for(&a, SECOND), 0); /* can back off */
+  pkd_mutex_unlock(&a);
+  pkd_mutex_unlock(&b);
+  assert_verdict(0, 0);
+  /* but what is wanted under a lock got by try is */
+  assert_int_equal(pkd_mutex_trylock(&b), 0);
+  pkd_mutex_lock(&a);
+  pkd_mutex_unlock(&a);
+  pkd_mutex_unlock(&b);
+  assert_verdict(0, 1);
+}
+
+static void orders_under_one_gate_do_not_contradict(void** state) {
+  (void)state;
+  PKD_WITH_MUTEX(&gate) {
+    nest(&a, &b);
+  }
+  PKD_WITH_MUTEX(&gate) {
+    nest(&b, &a);
+  }
+  assert_verdict(0, 0);
+  nest(&b, &a); /* the other order is still gated, this one is not any more */
+  assert_verdict(0, 1);
+}
+
+static void read_both(pkd_rwlock_t* outer, pkd_rwlock_t* inner, bool again) {
+  if (again) {
+    pkd_rwlock_rdlock_recursive(outer);
+    pkd_rwlock_rdlock_recursive(inner);
+  } else {
+    pkd_rwlock_rdlock(outer);
+    pkd_rwlock_rdlock(inner);
+  }
+  pkd_rwlock_rdunlock(inner);
+  pkd_rwlock_rdunlock(outer);
+}
+
+static void reads_contradict_only_where_somebody_writes(void** state) {
+  pkd_rwlock_t l = PKD_RWLOCK_INIT, k = PKD_RWLOCK_INIT;
+
+  (void)state;
+  read_both(&l, &k, false);
+  read_both(&k, &l, false);
+  assert_verdict(0, 0);
+  watch(NULL);
+  PKD_WITH_WRLOCK(&l) {}
+  PKD_WITH_WRLOCK(&k) {}
+  read_both(&l, &k, true);
+  read_both(&k, &l, true);
+  assert_verdict(0, 0);
+  read_both(&l, &k, false);
+  read_both(&k, &l, false);
+  assert_verdict(0, 1);
+}
+
+static void a_read_and_a_write_order_contradict(void** state) {
+  pkd_rwlock_t l = PKD_RWLOCK_INIT;
+
+  (void)state;
+  pkd_rwlock_rdlock(&l);
+  pkd_mutex_lock(&a);
+  pkd_mutex_unlock(&a);
+  pkd_rwlock_rdunlock(&l);
+  pkd_mutex_lock(&a);
+  PKD_WITH_RDLOCK(&l) {} /* reader and reader */
+  pkd_mutex_unlock(&a);
+  assert_verdict(0, 0);
+  pkd_mutex_lock(&a);
+  PKD_WITH_WRLOCK(&l) {}
+  pkd_mutex_unlock(&a);
+  assert_verdict(0, 1);
+}
+
+static void memory_that_is_forgotten_holds_new_locks(void** state) {
+  (void)state;
+  nest(&a, &b);
+  pkd_deadlock_forget(&a, sizeof a);
+  nest(&b, &a);
+  assert_verdict(0, 0);
+  nest(&a, &b);
+  assert_verdict(0, 1);
+}
+
+static void nothing_is_seen_while_it_is_off(void** state) {
+  (void)state;
+  nest(&a, &b);
+  assert_int_equal(pkd_deadlock_watch(0), 1);
+  assert_int_equal(pkd_deadlock_watch(0), 0);
+  nest(&b, &a);
+  pkd_mutex_lock(&c);
+  assert_int_equal(pkd_deadlock_watch(1), 0);
+  nest(&b, &a);
+  pkd_mutex_unlock(&c); /* not known as held: nothing to strike out */
+  assert_verdict(0, 0);
+}
+
+/* --- zero false alarms --------------------------------------------------------------- */
+
+enum { LOCKS = 12, WORKERS = 6 };
+
+struct market {
+  pkd_mutex_t mutexes[LOCKS];
+  pkd_rwlock_t rwlocks[LOCKS];
+  pkd_cond_t cond;
+};
+
+static void trade(struct market* m, rng_t* rng) {
+  unsigned low = (unsigned)rng_below(rng, LOCKS - 1);
+  unsigned high = low + 1 + (unsigned)rng_below(rng, LOCKS - 1 - low);
+
+  switch (rng_below(rng, 6)) {
+  case 0: /* in order */
+    nest(&m->mutexes[low], &m->mutexes[high]);
+    break;
+  case 1: /* against it, by try */
+    PKD_WITH_MUTEX(&m->mutexes[high]) {
+      if (pkd_mutex_trylock(&m->mutexes[low]) == 0)
+        pkd_mutex_unlock(&m->mutexes[low]);
+    }
+    break;
+  case 2: /* against it, with a deadline */
+    PKD_WITH_MUTEX(&m->mutexes[high]) {
+      if (pkd_mutex_lock_for(&m->mutexes[low], 0) == 0)
+        pkd_mutex_unlock(&m->mutexes[low]);
+    }
+    break;
+  case 3: /* rwlocks in order, after no mutex */
+    PKD_WITH_RDLOCK(&m->rwlocks[low]) {
+      PKD_WITH_WRLOCK(&m->rwlocks[high]) {
+        nest(&m->mutexes[low], &m->mutexes[high]);
+      }
+    }
+    break;
+  case 4: /* recursive reads in any order */
+    read_both(&m->rwlocks[high], &m->rwlocks[high], true);
+    break;
+  default:
+    pkd_mutex_lock(&m->mutexes[LOCKS - 1]);
+    pkd_cond_broadcast(&m->cond);
+    if (pkd_cond_wait_for(&m->cond, &m->mutexes[LOCKS - 1], 20000) !=
+        PKD_ENOTHELD)
+      pkd_mutex_unlock(&m->mutexes[LOCKS - 1]);
+    break;
+  }
+}
+
+static void trade_for_a_while(void* arg, unsigned number) {
+  rng_t rng = rng_stream(20, number);
+
+  for (int i = 0; i < ROUNDS(3000); i++)
+    trade(arg, &rng);
+}
+
+static void a_market_in_good_order_raises_no_alarm(void** state) {
+  static struct market m;
+
+  (void)state;
+  team_run(WORKERS, trade_for_a_while, &m);
+  assert_verdict(0, 0);
+}
+
+static void come_and_go(void* arg, unsigned number) {
+  (void)number;
+  PKD_WITH_MUTEX((pkd_mutex_t*)arg) {}
+}
+
+static void threads_that_end_make_room_for_others(void** state) {
+  (void)state;
+  for (int i = 0; i < 40; i++)
+    team_run(32, come_and_go, &a); /* more than there are records */
+  assert_verdict(0, 0);
+}
+
+/* --- without a callback, without a call ------------------------------------------------ */
+
+static void wait_for_myself_and_contradict(void) {
+  pkd_deadlock_watch(0);
+  pkd_deadlock_on_report(NULL, NULL);
+  pkd_deadlock_watch(1);
+  pkd_mutex_lock(&a);
+  if (pkd_mutex_lock_for(&a, MS) != -ETIMEDOUT)
+    _exit(1);
+  pkd_mutex_unlock(&a);
+  nest(&b, &c);
+  nest(&c, &b);
+  abort(); /* the program went on as far as here */
+}
+
+static void reports_go_to_stderr(void** state) {
+  char words[8192];
+
+  (void)state;
+  assert_int_equal(
+      last_words(wait_for_myself_and_contradict, words, sizeof words), SIGABRT);
+  assert_non_null(
+      strstr(words, "parkade: deadlock: a thread waits for itself"));
+  assert_non_null(strstr(words, "wants mutex"));
+  assert_non_null(strstr(words, "test_deadlock.c:"));
+  assert_non_null(strstr(words, "parkade: potential deadlock"));
+}
+
+static void start_anew_with_the_variable(void) {
+  setenv("PARKADE_DEADLOCK", "1", 1);
+  execl("/proc/self/exe", "test_deadlock", "contradict", (char*)NULL);
+  _exit(1);
+}
+
+static void the_environment_switches_it_on(void** state) {
+  char words[8192];
+
+  (void)state;
+  if (access("/proc/self/exe", X_OK) != 0)
+    skip();
+  assert_int_equal(
+      last_words(start_anew_with_the_variable, words, sizeof words), SIGABRT);
+  assert_non_null(strstr(words, "parkade: potential deadlock"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, watch, rest)
+
+int main(int argc, char** argv) {
+  const struct CMUnitTest tests[] = {
+      TEST(two_threads_and_two_locks_of_every_kind),
+      TEST(three_threads_and_three_locks),
+      TEST(a_thread_that_waits_for_itself),
+      TEST(re_entry_is_what_a_re_entrant_mutex_is_for),
+      TEST(the_table_of_recursion_holds),
+      TEST(a_second_read_behind_a_writer_is_certain),
+      TEST(a_recursive_read_passes_a_writer_without_blame),
+      TEST(two_upgrades_are_refused_not_reported),
+      TEST(an_initializer_that_needs_what_its_caller_holds),
+      TEST(joining_a_thread_that_needs_what_the_joiner_holds),
+      TEST(a_wait_for_a_signal_is_nobodys_fault),
+      TEST(a_semaphore_that_counts_is_never_blamed),
+      TEST(two_orders_that_contradict_are_told_once),
+      TEST(three_orders_contradict_in_a_ring),
+      TEST(a_try_contradicts_nothing),
+      TEST(orders_under_one_gate_do_not_contradict),
+      TEST(reads_contradict_only_where_somebody_writes),
+      TEST(a_read_and_a_write_order_contradict),
+      TEST(memory_that_is_forgotten_holds_new_locks),
+      TEST(nothing_is_seen_while_it_is_off),
+      TEST(a_market_in_good_order_raises_no_alarm),
+      TEST(threads_that_end_make_room_for_others),
+      TEST(reports_go_to_stderr),
+      TEST(the_environment_switches_it_on),
+  };
+
+  if (argc > 1 && strcmp(argv[1], "contradict") == 0) {
+    nest(&a, &b);
+    nest(&b, &a);
+    abort();
+  }
+  return cmocka_run_group_tests_name("deadlock", tests, NULL, NULL);
+}
