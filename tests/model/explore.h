@@ -74,6 +74,7 @@ extern const explore_scenario_t explore_sync[];
 extern const explore_scenario_t explore_rwlock[];
 extern const explore_scenario_t explore_async[];
 extern const explore_scenario_t explore_loops[];
+extern const explore_scenario_t explore_many[];
 
 /** Called unwatched at the start of each execution; scenario.c. */
 void explore_prepare(void);

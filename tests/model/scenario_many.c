@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * scenario_many.c - several locks at once, and locks that have only a key, under
+ * exploration.
+ *
+ * Two tasks that ask for the same two locks in opposite orders would wait for
+ * each other for ever if one could hold the first of them: a deadlock. What the
+ * locks guard is plain data. */
+#include "scenario.h"
+
+#include <parkade/async/keyed.h>
+#include <parkade/async/many.h>
+#include <parkade/async/mutex.h>
+
+#define ACTORS 3
+
+typedef struct actor {
+  uv_loop_t uv;
+  pkd_loop_t loop;
+  pkd_many_t many;
+  pkd_many_item_t items[2];
+  pkd_req_t req;
+  int answers;
+  int status;
+} actor_t;
+
+typedef struct shared {
+  pkd_async_mutex_t m;
+  pkd_async_mutex_t n;
+  pkd_async_keyed_t keyed;
+  int under_m;
+  int under_n;
+  int under_key[2];
+  actor_t actor[ACTORS];
+} shared_t;
+
+static shared_t* s;
+static int spawned;
+
+static void start(void) {
+  s = explore_need(sizeof *s);
+  explore_name(&s->m, sizeof s->m, "mutex m");
+  explore_name(&s->n, sizeof s->n, "mutex n");
+  explore_name(&s->keyed, sizeof s->keyed, "keyed");
+  for (int i = 0; i < ACTORS; i++) {
+    static const char* const names[] = {"actor1", "actor2", "actor3"};
+    explore_name(&s->actor[i], sizeof s->actor[i], names[i]);
+  }
+}
+
+static void finish(void) {
+  explore_join();
+  explore_assert(!pkd_async_mutex_is_locked(&s->m));
+  explore_assert(!pkd_async_mutex_is_locked(&s->n));
+  scenario_nobody_at(&s->m);
+  scenario_nobody_at(&s->n);
+  scenario_nobody_at(&s->keyed);
+}
+
+static void attach(void* arg) {
+  actor_t* actor = arg;
+
+  uv_loop_init(&actor->uv);
+  pkd_loop_attach(&actor->loop, &actor->uv);
+  actor->many.data = actor->req.data = actor;
+}
+
+static void spawn(void (*entry)(void* arg), bool has_loop) {
+  actor_t* actor = &s->actor[spawned++];
+
+  explore_spawn(entry, actor);
+  if (has_loop)
+    explore_setup(attach, actor);
+}
+
+/* The first actor names them in one order, the others in the other. */
+static void choose_locks(actor_t* actor) {
+  bool first = actor == &s->actor[0];
+
+  actor->items[first ? 0 : 1].take = pkd_take_mutex(&s->m);
+  actor->items[first ? 1 : 0].take = pkd_take_mutex(&s->n);
+}
+
+static void use_both(pkd_many_t* many, int status) {
+  actor_t* actor = many->data;
+
+  actor->answers++;
+  actor->status = status;
+  if (status != 0)
+    return;
+  s->under_m++;
+  s->under_n++;
+  explore_assert(pkd_many_unlock(many) == 0);
+}
+
+static void loop_locks_both(void* arg) {
+  actor_t* actor = arg;
+
+  choose_locks(actor);
+  explore_assert(pkd_many_lock(&actor->loop, &actor->many, actor->items, 2,
+                               PKD_NO_TIMEOUT, use_both) == 0);
+  uv_run(&actor->uv, UV_RUN_DEFAULT);
+  explore_assert(actor->answers == 1 && actor->status == 0);
+}
+
+static void loop_cancels_both(void* arg) {
+  actor_t* actor = arg;
+  int rc;
+
+  choose_locks(actor);
+  explore_assert(pkd_many_lock(&actor->loop, &actor->many, actor->items, 2,
+                               PKD_NO_TIMEOUT, use_both) == 0);
+  rc = pkd_many_cancel(&actor->many);
+  uv_run(&actor->uv, UV_RUN_DEFAULT);
+  explore_assert(actor->answers == 1);
+  explore_assert(actor->status == (rc == 0 ? UV_ECANCELED : 0));
+}
+
+static void thread_locks_both(void* arg) {
+  actor_t* actor = arg;
+
+  choose_locks(actor);
+  explore_assert(
+      pkd_many_lock_blocking(&actor->many, actor->items, 2, PKD_FOREVER) == 0);
+  s->under_m++;
+  s->under_n++;
+  explore_assert(pkd_many_unlock(&actor->many) == 0);
+}
+
+static void thread_locks_both_timed(void* arg) {
+  actor_t* actor = arg;
+  int rc;
+
+  choose_locks(actor);
+  rc = pkd_many_lock_blocking(&actor->many, actor->items, 2, SOON);
+  explore_assert(rc == 0 || rc == UV_ETIMEDOUT);
+  explore_outcome(rc == 0 ? 0 : 1);
+  if (rc != 0)
+    return;
+  s->under_m++;
+  s->under_n++;
+  explore_assert(pkd_many_unlock(&actor->many) == 0);
+}
+
+static void thread_tries_both(void* arg) {
+  actor_t* actor = arg;
+  int rc;
+
+  choose_locks(actor);
+  rc = pkd_many_trylock(&actor->many, actor->items, 2);
+  explore_assert(rc == 0 || rc == UV_EBUSY);
+  if (rc != 0)
+    return;
+  s->under_m++;
+  s->under_n++;
+  explore_assert(pkd_many_unlock(&actor->many) == 0);
+}
+
+static void thread_locks_one(void* arg) {
+  actor_t* actor = arg;
+
+  explore_assert(
+      pkd_async_mutex_lock_blocking(&actor->req, &s->n, PKD_FOREVER) == 0);
+  s->under_n++;
+  explore_assert(pkd_async_mutex_unlock(&actor->req, &s->n) == 0);
+}
+
+static void two_threads(int timed) {
+  start();
+  spawn(thread_locks_both, false);
+  spawn(timed ? thread_locks_both_timed : thread_locks_both, false);
+  finish();
+}
+
+static void two_loops(int cancels) {
+  start();
+  spawn(loop_locks_both, true);
+  spawn(cancels ? loop_cancels_both : loop_locks_both, true);
+  finish();
+}
+
+static void both_kinds(int tries) {
+  start();
+  spawn(loop_locks_both, true);
+  spawn(tries ? thread_tries_both : thread_locks_both, false);
+  finish();
+}
+
+static void both_and_one(int with_loop) {
+  start();
+  spawn(with_loop ? loop_locks_both : thread_locks_both, with_loop);
+  spawn(thread_locks_one, false);
+  finish();
+}
+
+/* --- keys ---------------------------------------------------------------- */
+
+static void use_key(pkd_req_t* req, int status) {
+  actor_t* actor = req->data;
+
+  actor->answers++;
+  actor->status = status;
+  if (status != 0)
+    return;
+  s->under_key[0]++;
+  explore_assert(pkd_async_keyed_unlock(req, &s->keyed) == 0);
+}
+
+static void loop_locks_key(void* arg) {
+  actor_t* actor = arg;
+
+  explore_assert(pkd_async_keyed_lock_u64(&actor->loop, &actor->req, &s->keyed,
+                                          7, use_key) == 0);
+  uv_run(&actor->uv, UV_RUN_DEFAULT);
+  explore_assert(actor->answers == 1);
+}
+
+static void loop_cancels_key(void* arg) {
+  actor_t* actor = arg;
+  int rc;
+
+  explore_assert(pkd_async_keyed_lock_u64(&actor->loop, &actor->req, &s->keyed,
+                                          7, use_key) == 0);
+  rc = pkd_req_cancel(&actor->req);
+  uv_run(&actor->uv, UV_RUN_DEFAULT);
+  explore_assert(actor->answers == 1);
+  explore_assert(actor->status == (rc == 0 ? UV_ECANCELED : 0));
+}
+
+static void lock_key(actor_t* actor, int which) {
+  explore_assert(pkd_async_keyed_lock_blocking_u64(&actor->req, &s->keyed,
+                                                   which == 0 ? 7 : 8,
+                                                   PKD_FOREVER) == 0);
+  s->under_key[which]++;
+  explore_assert(pkd_async_keyed_unlock(&actor->req, &s->keyed) == 0);
+}
+
+static void thread_locks_key(void* arg) {
+  lock_key(arg, 0);
+}
+
+static void thread_locks_other_key(void* arg) {
+  lock_key(arg, 1);
+}
+
+static void thread_tries_key(void* arg) {
+  actor_t* actor = arg;
+
+  if (pkd_async_keyed_trylock_u64(&actor->req, &s->keyed, 7) != 0)
+    return;
+  s->under_key[0]++;
+  explore_assert(pkd_async_keyed_unlock(&actor->req, &s->keyed) == 0);
+}
+
+static void keys(int kind) {
+  static void (*const third[])(void*) = {
+      thread_locks_key, thread_locks_other_key, thread_tries_key};
+
+  start();
+  spawn(loop_locks_key, true);
+  spawn(thread_locks_key, false);
+  spawn(third[kind], false);
+  finish();
+}
+
+static void keys_cancelled(int unused) {
+  (void)unused;
+  start();
+  spawn(loop_cancels_key, true);
+  spawn(thread_locks_key, false);
+  spawn(thread_locks_key, false);
+  finish();
+}
+
+#define OK EXPLORE_OK
+#define WIDE                                                                   \
+  { .preemptions = 2, .stale = 1 }
+#define NARROW                                                                 \
+  { .preemptions = 2 }
+
+const explore_scenario_t explore_many[] = {
+    {"many/two-threads", two_threads, 0, OK, 0, WIDE},
+    {"many/two-threads-timed",
+     two_threads,
+     1,
+     OK,
+     3,
+     {.preemptions = 2, .timeouts = 1}},
+    {"many/two-loops", two_loops, 0, OK, 0, NARROW},
+    {"many/two-loops-cancel", two_loops, 1, OK, 0, NARROW},
+    {"many/loop-and-thread", both_kinds, 0, OK, 0, NARROW},
+    {"many/loop-and-try", both_kinds, 1, OK, 0, WIDE},
+    {"many/thread-and-one", both_and_one, 0, OK, 0, WIDE},
+    {"many/loop-and-one", both_and_one, 1, OK, 0, WIDE},
+    {"many/key", keys, 0, OK, 0, NARROW},
+    {"many/two-keys", keys, 1, OK, 0, NARROW},
+    {"many/key-and-try", keys, 2, OK, 0, NARROW},
+    {"many/key-cancelled", keys_cancelled, 0, OK, 0, NARROW},
+    {.name = NULL},
+};
