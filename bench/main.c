@@ -17,7 +17,8 @@ static const char usage[] =
     "  --only TEXT cells whose name contains TEXT; --list shows the names\n"
     "  --against LIST  only these peers: \"glibc,absl\"\n"
     "  --rounds N  rounds of each cell, 1 to 31\n"
-    "  --out DIR   also write DIR/figures.tsv (bench/report.py draws it)\n";
+    "  --out DIR   also write DIR/benchmarks.tsv, from which bench/run makes\n"
+    "              DIR/benchmarks.md and charts\n";
 
 #define X(table) &table,
 const struct peer* const bench_peers[] = {BENCH_PEERS NULL};

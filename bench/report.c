@@ -30,7 +30,7 @@ void report_begin(const struct options* options) {
     perror(options->out);
     exit(2);
   }
-  snprintf(path, sizeof path, "%s/figures.tsv", options->out);
+  snprintf(path, sizeof path, "%s/benchmarks.tsv", options->out);
   figures = fopen(path, "w");
   if (figures == NULL) {
     perror(path);
@@ -167,7 +167,7 @@ int report_end(void) {
   if (goals != 0)
     printf("\n%u goals, %u met, %u missed\n", goals, goals - missed, missed);
   if (figures != NULL && fclose(figures) != 0) {
-    perror("figures.tsv");
+    perror("benchmarks.tsv");
     return 2;
   }
   return 0;
