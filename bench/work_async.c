@@ -202,12 +202,12 @@ static void work_one_loop(void) {
       WITH(burst), &bursts[1], "tokio", 0.7);
   run("async/pass-10000", "10,000 queued tasks, run through", "hand-off",
       pass_round, WITH(burst), &bursts[1], "tokio", 0.4);
-  run("async/cancel-10", "cancel one of 10 waits", "cancel", cancel_round,
-      WITH(cancel), &cancels[0], "tokio", 1.0);
-  run("async/cancel-1000", "cancel one of 1,000 waits", "cancel", cancel_round,
-      WITH(cancel), &cancels[1], "tokio", 1.0);
-  run("async/cancel-100000", "cancel one of 100,000 waits", "cancel",
-      cancel_round, WITH(cancel), &cancels[2], "tokio", 1.0);
+  run("async/cancel-10", "cancel one of 10 waits, callbacks included", "cancel",
+      cancel_round, WITH(cancel), &cancels[0], "tokio", 1.0);
+  run("async/cancel-1000", "cancel one of 1,000 waits, callbacks included",
+      "cancel", cancel_round, WITH(cancel), &cancels[1], "tokio", 1.0);
+  run("async/cancel-100000", "cancel one of 100,000 waits, callbacks included",
+      "cancel", cancel_round, WITH(cancel), &cancels[2], "tokio", 1.0);
   run("async/permits-4", "semaphore of 4, two each, over a yield", "acquire",
       permits_round, WITH(permits), &permits[0], "tokio", 0.4);
   run("async/permits-64", "semaphore of 64, two each, over a yield", "acquire",
