@@ -250,11 +250,11 @@ void pkd__mutex_unlock_slow(pkd_mutex_t* m) {
   unlock("pkd_mutex_unlock", m, false);
 }
 
-void pkd_mutex_unlock_fair(pkd_mutex_t* m) {
+void pkd__mutex_unlock_fair(pkd_mutex_t* m) {
   unlock("pkd_mutex_unlock_fair", m, true);
 }
 
-void pkd_mutex_bump(pkd_mutex_t* m) {
+void pkd__mutex_bump(pkd_mutex_t* m) {
   uint8_t old = pkd__load_relaxed(&m->word); /* relaxed: a hint */
 
   if (pkd__mutex_is_free(old))

@@ -20,6 +20,7 @@
 #ifndef PARKADE_FAIR_MUTEX_H
 #define PARKADE_FAIR_MUTEX_H
 
+#include <parkade/analysis.h>
 #include <parkade/base.h>
 
 #ifdef __cplusplus
@@ -27,7 +28,7 @@ extern "C" {
 #endif
 
 /** A fair mutex. Zeroed = free; the byte is the library's alone. */
-typedef struct pkd_fair_mutex {
+typedef struct PKD_CAPABILITY("mutex") pkd_fair_mutex {
   uint8_t word; /* atomic; bit 0 held, the rest is src/word/fair_mutex.h */
 } pkd_fair_mutex_t;
 
@@ -39,6 +40,7 @@ PKD_API int pkd__fair_mutex_lock_slow(pkd_fair_mutex_t* m,
                                       const pkd_cancel_t* cancel,
                                       pkd_deadline_t deadline);
 PKD_API void pkd__fair_mutex_unlock_slow(pkd_fair_mutex_t* m);
+PKD_API void pkd__fair_mutex_bump(pkd_fair_mutex_t* m);
 
 /* (F1) acquire, pairs with (F2): what earlier holders wrote is visible. */
 static inline int pkd__fair_mutex_lock_fast(pkd_fair_mutex_t* m) {
@@ -55,9 +57,12 @@ static inline int pkd__fair_mutex_lock_fast(pkd_fair_mutex_t* m) {
  * Order:     acquire; pairs with the unlock that let us in
  * Memory:    allocates nothing; `m` stays in place while anyone waits
  * Fairness:  strictly first in, first out */
-static inline void pkd_fair_mutex_lock(pkd_fair_mutex_t* m) {
+static inline void pkd_fair_mutex_lock(pkd_fair_mutex_t* m)
+    PKD_ACQUIRE(*m) PKD_NO_ANALYSIS {
+  PKD__TSAN_LOCKING(m, 0);
   if (!pkd__fair_mutex_lock_fast(m))
     pkd__fair_mutex_lock_slow(m, NULL, PKD_FOREVER);
+  PKD__TSAN_LOCKED(m, 0);
 }
 
 /** Locks `m` if it is free now, which it never is while anyone waits.
@@ -66,8 +71,14 @@ static inline void pkd_fair_mutex_lock(pkd_fair_mutex_t* m) {
  * Blocks:    no
  * Threads:   any; not from signal handlers
  * Order:     acquire on success */
-static inline int pkd_fair_mutex_trylock(pkd_fair_mutex_t* m) {
-  return pkd__fair_mutex_lock_fast(m) ? 0 : -EBUSY;
+static inline int pkd_fair_mutex_trylock(pkd_fair_mutex_t* m)
+    PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
+  int rc;
+
+  PKD__TSAN_TRYING(m, 0);
+  rc = pkd__fair_mutex_lock_fast(m) ? 0 : -EBUSY;
+  PKD__TSAN_TRIED(m, 0, rc == 0);
+  return rc;
 }
 
 /** Locks `m`, or gives up when `cancel` is fired or at `deadline`.
@@ -86,24 +97,37 @@ static inline int pkd_fair_mutex_trylock(pkd_fair_mutex_t* m) {
  * Order:     acquire on success */
 static inline int pkd_fair_mutex_lock_cancellable(pkd_fair_mutex_t* m,
                                                   const pkd_cancel_t* cancel,
-                                                  pkd_deadline_t deadline) {
-  return pkd__fair_mutex_lock_fast(m)
-             ? 0
-             : pkd__fair_mutex_lock_slow(m, cancel, deadline);
+                                                  pkd_deadline_t deadline)
+    PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
+  int rc;
+
+  PKD__TSAN_TRYING(m, 0);
+  rc = pkd__fair_mutex_lock_fast(m)
+           ? 0
+           : pkd__fair_mutex_lock_slow(m, cancel, deadline);
+  PKD__TSAN_TRIED(m, 0, rc == 0);
+  return rc;
 }
 
 /** Locks `m`, or gives up at `deadline`. The above, without a token. */
 static inline int pkd_fair_mutex_lock_until(pkd_fair_mutex_t* m,
-                                            pkd_deadline_t deadline) {
+                                            pkd_deadline_t deadline)
+    PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
   return pkd_fair_mutex_lock_cancellable(m, NULL, deadline);
 }
 
 /** The same with a span: gives up `ns` nanoseconds from now. A span too long for
  * the clock never ends. */
-static inline int pkd_fair_mutex_lock_for(pkd_fair_mutex_t* m, uint64_t ns) {
-  return pkd__fair_mutex_lock_fast(m)
-             ? 0
-             : pkd__fair_mutex_lock_slow(m, NULL, pkd_after(ns));
+static inline int pkd_fair_mutex_lock_for(pkd_fair_mutex_t* m, uint64_t ns)
+    PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
+  int rc;
+
+  PKD__TSAN_TRYING(m, 0);
+  rc = pkd__fair_mutex_lock_fast(m)
+           ? 0
+           : pkd__fair_mutex_lock_slow(m, NULL, pkd_after(ns));
+  PKD__TSAN_TRIED(m, 0, rc == 0);
+  return rc;
 }
 
 /** Hands `m` to the oldest waiter, or sets it free.
@@ -113,16 +137,21 @@ static inline int pkd_fair_mutex_lock_for(pkd_fair_mutex_t* m, uint64_t ns) {
  * Threads:   the one that locked it (not checked: it has no owner)
  * Order:     release; pairs with the next lock
  * Memory:    may be freed by the next holder before this call has returned */
-static inline void pkd_fair_mutex_unlock(pkd_fair_mutex_t* m) {
+static inline void pkd_fair_mutex_unlock(pkd_fair_mutex_t* m)
+    PKD_RELEASE(*m) PKD_NO_ANALYSIS {
   uint8_t held = 1;
+
+  PKD__TSAN_UNLOCKING(m, 0);
   /* (F2) release, pairs with (F1). */
   if (!__atomic_compare_exchange_n(&m->word, &held, (uint8_t)0, 0,
                                    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
     pkd__fair_mutex_unlock_slow(m);
+  PKD__TSAN_UNLOCKED(m, 0);
 }
 
 /** The same under the name it has for other locks: each unlock is fair. */
-static inline void pkd_fair_mutex_unlock_fair(pkd_fair_mutex_t* m) {
+static inline void pkd_fair_mutex_unlock_fair(pkd_fair_mutex_t* m)
+    PKD_RELEASE(*m) PKD_NO_ANALYSIS {
   pkd_fair_mutex_unlock(m);
 }
 
@@ -132,7 +161,14 @@ static inline void pkd_fair_mutex_unlock_fair(pkd_fair_mutex_t* m) {
  * @param m   a mutex this thread holds; held again on return
  * Blocks:    yes, while others have their turn
  * Order:     release, then acquire, if it was passed on */
-PKD_API void pkd_fair_mutex_bump(pkd_fair_mutex_t* m);
+static inline void pkd_fair_mutex_bump(pkd_fair_mutex_t* m)
+    PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
+  PKD__TSAN_UNLOCKING(m, 0);
+  PKD__TSAN_UNLOCKED(m, 0);
+  PKD__TSAN_LOCKING(m, 0);
+  pkd__fair_mutex_bump(m);
+  PKD__TSAN_LOCKED(m, 0);
+}
 
 /** Is `m` held by anybody at this moment? For assertions and displays: the
  * answer is old when it arrives.
@@ -149,27 +185,33 @@ typedef struct pkd__fair_mutex_scope {
   int left;
 } pkd__fair_mutex_scope_t;
 
-static inline pkd__fair_mutex_scope_t
-pkd__fair_mutex_enter(pkd_fair_mutex_t* m) {
+static inline pkd__fair_mutex_scope_t pkd__fair_mutex_enter(pkd_fair_mutex_t* m)
+    PKD_EXCLUDES(*m) PKD_NO_ANALYSIS {
   pkd__fair_mutex_scope_t scope = {m, 0};
+
   pkd_fair_mutex_lock(m);
   return scope;
 }
 
-static inline void pkd__fair_mutex_leave(pkd__fair_mutex_scope_t* scope) {
+static inline void
+pkd__fair_mutex_leave(pkd__fair_mutex_scope_t* scope) PKD_NO_ANALYSIS {
   pkd_fair_mutex_unlock(scope->held);
 }
 
-/** PKD_WITH_FAIR_MUTEX(m) { ... }: the block runs with `m` held. It is unlocked
- * when the block ends, and on break, continue, return and goto out of it (not on
- * longjmp). break and continue leave the block, not a loop around it. */
+/* To the analysis only: within the block it is held. */
+static inline int pkd__fair_mutex_assert_held(pkd_fair_mutex_t* m)
+    PKD_ASSERT_HELD(*m) PKD_NO_ANALYSIS {
+  (void)m;
+  return 1;
+}
+
+/** PKD_WITH_FAIR_MUTEX(m) { ... }: the block runs with `m` held. It is unlocked when
+ * the block ends, and on break, continue, return and goto out of it (not on
+ * longjmp). break and continue leave the block, not a loop around it. `m` is an
+ * expression without side effects: clang looks at it twice. */
 #define PKD_WITH_FAIR_MUTEX(m)                                                 \
-  PKD__WITH_FAIR_MUTEX(m, PKD__NAME(pkd__scope_, __COUNTER__))
-#define PKD__WITH_FAIR_MUTEX(m, scope)                                         \
-  for (pkd__fair_mutex_scope_t scope                                           \
-       __attribute__((cleanup(pkd__fair_mutex_leave))) =                       \
-           pkd__fair_mutex_enter(m);                                           \
-       !scope.left; scope.left = 1)
+  PKD__WITH(pkd__fair_mutex_scope_t, pkd__fair_mutex_enter,                    \
+            pkd__fair_mutex_leave, pkd__fair_mutex_assert_held, m)
 
 #ifdef PKD_DEADLOCK
 #include <parkade/watch/fair_mutex.h>

@@ -23,6 +23,7 @@
 #ifndef PARKADE_MUTEX_H
 #define PARKADE_MUTEX_H
 
+#include <parkade/analysis.h>
 #include <parkade/base.h>
 
 #ifdef __cplusplus
@@ -30,7 +31,7 @@ extern "C" {
 #endif
 
 /** A mutex. Zeroed = free; the byte is the library's alone. */
-typedef struct pkd_mutex {
+typedef struct PKD_CAPABILITY("mutex") pkd_mutex {
   uint8_t word; /* atomic; bit 0 held, the rest is src/word/mutex.h */
 } pkd_mutex_t;
 
@@ -44,6 +45,8 @@ PKD_API int pkd__mutex_lock_cancellable_slow(pkd_mutex_t* m,
                                              pkd_deadline_t deadline);
 PKD_API int pkd__mutex_trylock_slow(pkd_mutex_t* m);
 PKD_API void pkd__mutex_unlock_slow(pkd_mutex_t* m);
+PKD_API void pkd__mutex_bump(pkd_mutex_t* m);
+PKD_API void pkd__mutex_unlock_fair(pkd_mutex_t* m);
 
 /* (X1) acquire, pairs with (X2): what earlier holders wrote is visible. Blind:
  * a look before the exchange would cost more than a failed exchange. */
@@ -61,9 +64,12 @@ static inline int pkd__mutex_lock_fast(pkd_mutex_t* m) {
  * Order:     acquire; pairs with the unlock that let us in
  * Memory:    allocates nothing; `m` stays in place while anyone waits
  * Fairness:  see the head of this file */
-static inline void pkd_mutex_lock(pkd_mutex_t* m) {
+static inline void pkd_mutex_lock(pkd_mutex_t* m)
+    PKD_ACQUIRE(*m) PKD_NO_ANALYSIS {
+  PKD__TSAN_LOCKING(m, 0);
   if (!pkd__mutex_lock_fast(m))
     pkd__mutex_lock_slow(m, PKD_FOREVER);
+  PKD__TSAN_LOCKED(m, 0);
 }
 
 /** Locks `m` if it is free now.
@@ -72,8 +78,14 @@ static inline void pkd_mutex_lock(pkd_mutex_t* m) {
  * Blocks:    no
  * Threads:   any; not from signal handlers
  * Order:     acquire on success */
-static inline int pkd_mutex_trylock(pkd_mutex_t* m) {
-  return pkd__mutex_lock_fast(m) ? 0 : pkd__mutex_trylock_slow(m);
+static inline int pkd_mutex_trylock(pkd_mutex_t* m)
+    PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
+  int rc;
+
+  PKD__TSAN_TRYING(m, 0);
+  rc = pkd__mutex_lock_fast(m) ? 0 : pkd__mutex_trylock_slow(m);
+  PKD__TSAN_TRIED(m, 0, rc == 0);
+  return rc;
 }
 
 /** Locks `m`, or gives up at `deadline`.
@@ -87,15 +99,26 @@ static inline int pkd_mutex_trylock(pkd_mutex_t* m) {
  * Blocks:    yes, until `deadline` at most
  * Threads:   any; not from signal handlers
  * Order:     acquire on success */
-static inline int pkd_mutex_lock_until(pkd_mutex_t* m,
-                                       pkd_deadline_t deadline) {
-  return pkd__mutex_lock_fast(m) ? 0 : pkd__mutex_lock_slow(m, deadline);
+static inline int pkd_mutex_lock_until(pkd_mutex_t* m, pkd_deadline_t deadline)
+    PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
+  int rc;
+
+  PKD__TSAN_TRYING(m, 0);
+  rc = pkd__mutex_lock_fast(m) ? 0 : pkd__mutex_lock_slow(m, deadline);
+  PKD__TSAN_TRIED(m, 0, rc == 0);
+  return rc;
 }
 
 /** The same with a span: gives up `ns` nanoseconds from now. A span too long for
  * the clock never ends. */
-static inline int pkd_mutex_lock_for(pkd_mutex_t* m, uint64_t ns) {
-  return pkd__mutex_lock_fast(m) ? 0 : pkd__mutex_lock_slow(m, pkd_after(ns));
+static inline int pkd_mutex_lock_for(pkd_mutex_t* m, uint64_t ns)
+    PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
+  int rc;
+
+  PKD__TSAN_TRYING(m, 0);
+  rc = pkd__mutex_lock_fast(m) ? 0 : pkd__mutex_lock_slow(m, pkd_after(ns));
+  PKD__TSAN_TRIED(m, 0, rc == 0);
+  return rc;
 }
 
 /** Locks `m`, or gives up when `cancel` is fired or at `deadline`.
@@ -107,10 +130,16 @@ static inline int pkd_mutex_lock_for(pkd_mutex_t* m, uint64_t ns) {
  * Otherwise as pkd_mutex_lock_until. */
 static inline int pkd_mutex_lock_cancellable(pkd_mutex_t* m,
                                              const pkd_cancel_t* cancel,
-                                             pkd_deadline_t deadline) {
-  return pkd__mutex_lock_fast(m)
-             ? 0
-             : pkd__mutex_lock_cancellable_slow(m, cancel, deadline);
+                                             pkd_deadline_t deadline)
+    PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
+  int rc;
+
+  PKD__TSAN_TRYING(m, 0);
+  rc = pkd__mutex_lock_fast(m)
+           ? 0
+           : pkd__mutex_lock_cancellable_slow(m, cancel, deadline);
+  PKD__TSAN_TRIED(m, 0, rc == 0);
+  return rc;
 }
 
 /** Unlocks `m`. Wakes at most one waiter, and none if one is on its way already.
@@ -120,18 +149,27 @@ static inline int pkd_mutex_lock_cancellable(pkd_mutex_t* m,
  * Threads:   the one that locked it (not checked: a mutex has no owner)
  * Order:     release; pairs with the next lock
  * Memory:    may be freed by the next holder before this call has returned */
-static inline void pkd_mutex_unlock(pkd_mutex_t* m) {
+static inline void pkd_mutex_unlock(pkd_mutex_t* m)
+    PKD_RELEASE(*m) PKD_NO_ANALYSIS {
   uint8_t held = 1;
+
+  PKD__TSAN_UNLOCKING(m, 0);
   /* (X2) release, pairs with (X1). */
   if (!__atomic_compare_exchange_n(&m->word, &held, (uint8_t)0, 0,
                                    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
     pkd__mutex_unlock_slow(m);
+  PKD__TSAN_UNLOCKED(m, 0);
 }
 
 /** Unlocks `m` and hands it to the oldest waiter, if one is asleep: nobody can
  * come between. Slower than pkd_mutex_unlock(), which lets a running thread in
  * while the woken one is still on its way. Otherwise the same. */
-PKD_API void pkd_mutex_unlock_fair(pkd_mutex_t* m);
+static inline void pkd_mutex_unlock_fair(pkd_mutex_t* m)
+    PKD_RELEASE(*m) PKD_NO_ANALYSIS {
+  PKD__TSAN_UNLOCKING(m, 0);
+  pkd__mutex_unlock_fair(m);
+  PKD__TSAN_UNLOCKED(m, 0);
+}
 
 /** Lets a waiter have its turn: unlock_fair and lock, if somebody waits;
  * otherwise nothing. For long loops under a lock.
@@ -139,7 +177,14 @@ PKD_API void pkd_mutex_unlock_fair(pkd_mutex_t* m);
  * @param m   a mutex this thread holds; held again on return
  * Blocks:    yes, while others have their turn
  * Order:     release, then acquire, if it was passed on */
-PKD_API void pkd_mutex_bump(pkd_mutex_t* m);
+static inline void pkd_mutex_bump(pkd_mutex_t* m)
+    PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
+  PKD__TSAN_UNLOCKING(m, 0);
+  PKD__TSAN_UNLOCKED(m, 0);
+  PKD__TSAN_LOCKING(m, 0);
+  pkd__mutex_bump(m);
+  PKD__TSAN_LOCKED(m, 0);
+}
 
 /** Is `m` held by anybody at this moment? For assertions and displays: the
  * answer is old when it arrives.
@@ -156,25 +201,32 @@ typedef struct pkd__mutex_scope {
   int left;
 } pkd__mutex_scope_t;
 
-static inline pkd__mutex_scope_t pkd__mutex_enter(pkd_mutex_t* m) {
+static inline pkd__mutex_scope_t pkd__mutex_enter(pkd_mutex_t* m)
+    PKD_EXCLUDES(*m) PKD_NO_ANALYSIS {
   pkd__mutex_scope_t scope = {m, 0};
+
   pkd_mutex_lock(m);
   return scope;
 }
 
-static inline void pkd__mutex_leave(pkd__mutex_scope_t* scope) {
+static inline void pkd__mutex_leave(pkd__mutex_scope_t* scope) PKD_NO_ANALYSIS {
   pkd_mutex_unlock(scope->held);
+}
+
+/* To the analysis only: within the block it is held. */
+static inline int pkd__mutex_assert_held(pkd_mutex_t* m)
+    PKD_ASSERT_HELD(*m) PKD_NO_ANALYSIS {
+  (void)m;
+  return 1;
 }
 
 /** PKD_WITH_MUTEX(m) { ... }: the block runs with `m` held. It is unlocked when
  * the block ends, and on break, continue, return and goto out of it (not on
- * longjmp). break and continue leave the block, not a loop around it. */
+ * longjmp). break and continue leave the block, not a loop around it. `m` is an
+ * expression without side effects: clang looks at it twice. */
 #define PKD_WITH_MUTEX(m)                                                      \
-  PKD__WITH_MUTEX(m, PKD__NAME(pkd__scope_, __COUNTER__))
-#define PKD__WITH_MUTEX(m, scope)                                              \
-  for (pkd__mutex_scope_t scope                                                \
-       __attribute__((cleanup(pkd__mutex_leave))) = pkd__mutex_enter(m);       \
-       !scope.left; scope.left = 1)
+  PKD__WITH(pkd__mutex_scope_t, pkd__mutex_enter, pkd__mutex_leave,            \
+            pkd__mutex_assert_held, m)
 
 #ifdef PKD_DEADLOCK
 #include <parkade/watch/mutex.h>
