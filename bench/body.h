@@ -8,6 +8,8 @@
  *   peer_mutex, peer_mutex_make, peer_lock, peer_unlock
  *   peer_cond, peer_cond_make, peer_wait, peer_signal, peer_broadcast
  *                                     unless PEER_NO_COND is defined
+ *   peer_rwlock, peer_rwlock_make, peer_rdlock, peer_rdunlock, peer_wrlock,
+ *   peer_wrunlock                     unless PEER_NO_RWLOCK is defined
  *
  * peers/rust/src/body.rs says the same in Rust, line by line: change both. */
 #include "peer.h"
@@ -181,33 +183,106 @@ static void body_cond_caller(void* arg) {
 }
 #endif
 
+#ifndef PEER_NO_RWLOCK
+static void body_rwlock_make(void* room) {
+  peer_rwlock_make((peer_rwlock*)room);
+}
+
+static void body_read_pairs(void* rwlock, uint64_t count) {
+  peer_rwlock* l = (peer_rwlock*)rwlock;
+
+  for (uint64_t i = 0; i < count; i++) {
+    peer_rdlock(l);
+    peer_rdunlock(l);
+  }
+}
+
+static void body_write_pairs(void* rwlock, uint64_t count) {
+  peer_rwlock* l = (peer_rwlock*)rwlock;
+
+  for (uint64_t i = 0; i < count; i++) {
+    peer_wrlock(l);
+    peer_wrunlock(l);
+  }
+}
+
+static void body_rwlock_section(void* arg) {
+  struct section* s = (struct section*)arg;
+  peer_rwlock* l = (peer_rwlock*)s->lock;
+  uint64_t* guarded = s->guarded;
+  uint64_t at = s->seed;
+  uint64_t longest = 0;
+  uint64_t ops = 0;
+
+  for (; body_goes_on(s, ops); ops++) {
+    uint64_t asked = s->timed ? bench_now() : 0;
+    int writes;
+
+    at = at * 0x5851f42d4c957f2du + 1;
+    writes = (at >> 33) % 1000 < s->writes;
+    if (writes)
+      peer_wrlock(l);
+    else
+      peer_rdlock(l);
+    if (asked != 0) {
+      uint64_t waited = bench_now() - asked;
+
+      if (waited > longest)
+        longest = waited;
+    }
+    body_work(s->inside);
+    if (writes) {
+      ++*guarded;
+      peer_wrunlock(l);
+    } else {
+      peer_rdunlock(l);
+    }
+    body_work(s->outside);
+  }
+  s->ops = ops;
+  s->longest = longest;
+}
+#endif
+
 #ifdef __cplusplus
 extern "C" const struct peer PEER;
 #else
 extern const struct peer PEER;
 #endif
 
+#ifdef PEER_NO_COND
+#define BODY_COND(function) NULL
+#define BODY_COND_BYTES 0
+#else
+#define BODY_COND(function) function
+#define BODY_COND_BYTES sizeof(peer_cond)
+#endif
+#ifdef PEER_NO_RWLOCK
+#define BODY_RWLOCK(function) NULL
+#define BODY_RWLOCK_BYTES 0
+#else
+#define BODY_RWLOCK(function) function
+#define BODY_RWLOCK_BYTES sizeof(peer_rwlock)
+#endif
+
 const struct peer PEER = {
-    PEER_NAME,          sizeof(peer_mutex),
-#ifndef PEER_NO_COND
-    sizeof(peer_cond),
-#else
-    0,
-#endif
+    PEER_NAME,
+    sizeof(peer_mutex),
+    BODY_COND_BYTES,
     body_mutex_make,
-#ifndef PEER_NO_COND
-    body_cond_make,
-#else
-    NULL,
-#endif
-    body_mutex_pairs,   body_mutex_walk,    body_mutex_lock, body_mutex_unlock,
+    BODY_COND(body_cond_make),
+    BODY_RWLOCK_BYTES,
+    BODY_RWLOCK(body_rwlock_make),
+    body_mutex_pairs,
+    body_mutex_walk,
+    body_mutex_lock,
+    body_mutex_unlock,
+    BODY_RWLOCK(body_read_pairs),
+    BODY_RWLOCK(body_write_pairs),
     body_mutex_section,
-#ifndef PEER_NO_COND
-    body_cond_turns,    body_cond_ring,     body_cond_herd,  body_cond_caller,
-#else
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-#endif
+    BODY_COND(body_cond_turns),
+    BODY_COND(body_cond_ring),
+    BODY_COND(body_cond_herd),
+    BODY_COND(body_cond_caller),
+    BODY_RWLOCK(body_rwlock_section),
 };

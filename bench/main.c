@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
   work_mutex_contended();
   work_mutex_wake();
   work_cond();
+  work_rwlock();
 #ifdef BENCH_ASYNC
   work_async();
 #endif

@@ -83,17 +83,22 @@ struct peer {
   uint64_t cond_bytes;
   void (*mutex_make)(void* room);
   void (*cond_make)(void* room);
+  uint64_t rwlock_bytes;
+  void (*rwlock_make)(void* room);
   /* one thread */
   void (*mutex_pairs)(void* mutex, uint64_t count);
   void (*mutex_walk)(void* table, uint64_t mask, uint64_t count);
   void (*mutex_lock)(void* mutex);
   void (*mutex_unlock)(void* mutex);
+  void (*read_pairs)(void* rwlock, uint64_t count);
+  void (*write_pairs)(void* rwlock, uint64_t count);
   /* threads; each takes the struct named */
   void (*mutex_section)(void* section);
   void (*cond_turns)(void* turns);
   void (*cond_ring)(void* ring_part);
   void (*cond_herd)(void* herd);
   void (*cond_caller)(void* herd);
+  void (*rwlock_section)(void* section);
 };
 
 uint64_t bench_now(void);

@@ -8,6 +8,7 @@ void work_mutex_alone(void);
 void work_mutex_contended(void);
 void work_mutex_wake(void);
 void work_cond(void);
+void work_rwlock(void);
 #ifdef BENCH_ASYNC
 void work_async(void);
 #endif

@@ -9,6 +9,7 @@
 #define PEER peer_absl
 #define PEER_NAME "absl"
 
+typedef absl::Mutex peer_rwlock;
 typedef absl::Mutex peer_mutex;
 typedef absl::CondVar peer_cond;
 
@@ -32,6 +33,22 @@ static inline void peer_signal(peer_cond* c) {
 }
 static inline void peer_broadcast(peer_cond* c) {
   c->SignalAll();
+}
+
+static inline void peer_rwlock_make(peer_rwlock* l) {
+  new (l) peer_rwlock;
+}
+static inline void peer_rdlock(peer_rwlock* l) {
+  l->ReaderLock();
+}
+static inline void peer_rdunlock(peer_rwlock* l) {
+  l->ReaderUnlock();
+}
+static inline void peer_wrlock(peer_rwlock* l) {
+  l->Lock();
+}
+static inline void peer_wrunlock(peer_rwlock* l) {
+  l->Unlock();
 }
 
 namespace {

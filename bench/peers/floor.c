@@ -10,6 +10,7 @@
 #define PEER peer_two_rmw
 #define PEER_NAME "two RMWs (floor)"
 #define PEER_NO_COND
+#define PEER_NO_RWLOCK
 
 typedef uint8_t peer_mutex;
 

@@ -7,6 +7,7 @@
 #define PEER peer_glibc
 #define PEER_NAME "glibc"
 
+typedef pthread_rwlock_t peer_rwlock;
 typedef pthread_mutex_t peer_mutex;
 typedef pthread_cond_t peer_cond;
 
@@ -30,6 +31,22 @@ static inline void peer_signal(peer_cond* c) {
 }
 static inline void peer_broadcast(peer_cond* c) {
   pthread_cond_broadcast(c);
+}
+
+static inline void peer_rwlock_make(peer_rwlock* l) {
+  pthread_rwlock_init(l, NULL);
+}
+static inline void peer_rdlock(peer_rwlock* l) {
+  pthread_rwlock_rdlock(l);
+}
+static inline void peer_rdunlock(peer_rwlock* l) {
+  pthread_rwlock_unlock(l);
+}
+static inline void peer_wrlock(peer_rwlock* l) {
+  pthread_rwlock_wrlock(l);
+}
+static inline void peer_wrunlock(peer_rwlock* l) {
+  pthread_rwlock_unlock(l);
 }
 
 #include "body.h"

@@ -9,6 +9,7 @@
 #define PEER peer_glibc_adaptive
 #define PEER_NAME "glibc adaptive"
 #define PEER_NO_COND
+#define PEER_NO_RWLOCK
 
 typedef pthread_mutex_t peer_mutex;
 

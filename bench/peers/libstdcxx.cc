@@ -4,10 +4,12 @@
 #include <condition_variable>
 #include <mutex>
 #include <new>
+#include <shared_mutex>
 
 #define PEER peer_libstdcxx
 #define PEER_NAME "libstdc++"
 
+typedef std::shared_mutex peer_rwlock;
 typedef std::mutex peer_mutex;
 typedef std::condition_variable peer_cond;
 
@@ -33,6 +35,22 @@ static inline void peer_signal(peer_cond* c) {
 }
 static inline void peer_broadcast(peer_cond* c) {
   c->notify_all();
+}
+
+static inline void peer_rwlock_make(peer_rwlock* l) {
+  new (l) peer_rwlock;
+}
+static inline void peer_rdlock(peer_rwlock* l) {
+  l->lock_shared();
+}
+static inline void peer_rdunlock(peer_rwlock* l) {
+  l->unlock_shared();
+}
+static inline void peer_wrlock(peer_rwlock* l) {
+  l->lock();
+}
+static inline void peer_wrunlock(peer_rwlock* l) {
+  l->unlock();
 }
 
 #include "body.h"

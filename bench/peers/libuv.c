@@ -6,6 +6,7 @@
 #define PEER peer_libuv
 #define PEER_NAME "libuv"
 
+typedef uv_rwlock_t peer_rwlock;
 typedef uv_mutex_t peer_mutex;
 typedef uv_cond_t peer_cond;
 
@@ -29,6 +30,22 @@ static inline void peer_signal(peer_cond* c) {
 }
 static inline void peer_broadcast(peer_cond* c) {
   uv_cond_broadcast(c);
+}
+
+static inline void peer_rwlock_make(peer_rwlock* l) {
+  uv_rwlock_init(l);
+}
+static inline void peer_rdlock(peer_rwlock* l) {
+  uv_rwlock_rdlock(l);
+}
+static inline void peer_rdunlock(peer_rwlock* l) {
+  uv_rwlock_rdunlock(l);
+}
+static inline void peer_wrlock(peer_rwlock* l) {
+  uv_rwlock_wrlock(l);
+}
+static inline void peer_wrunlock(peer_rwlock* l) {
+  uv_rwlock_wrunlock(l);
 }
 
 #include "body.h"

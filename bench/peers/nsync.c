@@ -8,6 +8,7 @@
 #define PEER peer_nsync
 #define PEER_NAME "nsync"
 
+typedef nsync_mu peer_rwlock;
 typedef nsync_mu peer_mutex;
 typedef nsync_cv peer_cond;
 
@@ -31,6 +32,22 @@ static inline void peer_signal(peer_cond* c) {
 }
 static inline void peer_broadcast(peer_cond* c) {
   nsync_cv_broadcast(c);
+}
+
+static inline void peer_rwlock_make(peer_rwlock* l) {
+  nsync_mu_init(l);
+}
+static inline void peer_rdlock(peer_rwlock* l) {
+  nsync_mu_rlock(l);
+}
+static inline void peer_rdunlock(peer_rwlock* l) {
+  nsync_mu_runlock(l);
+}
+static inline void peer_wrlock(peer_rwlock* l) {
+  nsync_mu_lock(l);
+}
+static inline void peer_wrunlock(peer_rwlock* l) {
+  nsync_mu_unlock(l);
 }
 
 #include "body.h"

@@ -3,10 +3,12 @@
  * parkade.c - the library itself, through its installed headers only. */
 #include <parkade/cond.h>
 #include <parkade/mutex.h>
+#include <parkade/rwlock.h>
 
 #define PEER peer_parkade
 #define PEER_NAME "parkade"
 
+typedef pkd_rwlock_t peer_rwlock;
 typedef pkd_mutex_t peer_mutex;
 typedef pkd_cond_t peer_cond;
 
@@ -30,6 +32,22 @@ static inline void peer_signal(peer_cond* c) {
 }
 static inline void peer_broadcast(peer_cond* c) {
   pkd_cond_broadcast(c);
+}
+
+static inline void peer_rwlock_make(peer_rwlock* l) {
+  *l = (peer_rwlock)PKD_RWLOCK_INIT;
+}
+static inline void peer_rdlock(peer_rwlock* l) {
+  pkd_rwlock_rdlock(l);
+}
+static inline void peer_rdunlock(peer_rwlock* l) {
+  pkd_rwlock_rdunlock(l);
+}
+static inline void peer_wrlock(peer_rwlock* l) {
+  pkd_rwlock_wrlock(l);
+}
+static inline void peer_wrunlock(peer_rwlock* l) {
+  pkd_rwlock_wrunlock(l);
 }
 
 #include "body.h"

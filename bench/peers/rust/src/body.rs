@@ -24,6 +24,14 @@ pub trait Cond<M: Mutex>: Sized + 'static {
     fn broadcast(&self);
 }
 
+pub trait RwLock: Sized + 'static {
+    type Read;
+    type Write;
+    fn make() -> Self;
+    fn read(&'static self) -> Self::Read;
+    fn write(&'static self) -> Self::Write;
+}
+
 #[repr(C, align(128))]
 pub struct Section {
     lock: *mut u8,
@@ -88,15 +96,20 @@ pub struct Peer {
     cond_bytes: u64,
     mutex_make: unsafe extern "C" fn(*mut u8),
     cond_make: unsafe extern "C" fn(*mut u8),
+    rwlock_bytes: u64,
+    rwlock_make: unsafe extern "C" fn(*mut u8),
     mutex_pairs: unsafe extern "C" fn(*mut u8, u64),
     mutex_walk: unsafe extern "C" fn(*mut u8, u64, u64),
     mutex_lock: unsafe extern "C" fn(*mut u8),
     mutex_unlock: unsafe extern "C" fn(*mut u8),
+    read_pairs: unsafe extern "C" fn(*mut u8, u64),
+    write_pairs: unsafe extern "C" fn(*mut u8, u64),
     mutex_section: unsafe extern "C" fn(*mut Section),
     cond_turns: unsafe extern "C" fn(*mut Turns),
     cond_ring: unsafe extern "C" fn(*mut RingPart),
     cond_herd: unsafe extern "C" fn(*mut Herd),
     cond_caller: unsafe extern "C" fn(*mut Herd),
+    rwlock_section: unsafe extern "C" fn(*mut Section),
 }
 
 // The pointer is to a constant.
@@ -287,21 +300,90 @@ unsafe extern "C" fn cond_caller<M: Mutex, C: Cond<M>>(h: *mut Herd) {
     drop(guard);
 }
 
-pub const fn peer<M: Mutex, C: Cond<M>>(name: &'static [u8]) -> Peer {
+unsafe extern "C" fn rwlock_make<L: RwLock>(room: *mut u8) {
+    (room as *mut L).write(L::make());
+}
+
+unsafe extern "C" fn read_pairs<L: RwLock>(rwlock: *mut u8, count: u64) {
+    let l: &'static L = &*(rwlock as *const L);
+
+    for _ in 0..count {
+        drop(l.read());
+    }
+}
+
+unsafe extern "C" fn write_pairs<L: RwLock>(rwlock: *mut u8, count: u64) {
+    let l: &'static L = &*(rwlock as *const L);
+
+    for _ in 0..count {
+        drop(l.write());
+    }
+}
+
+unsafe extern "C" fn rwlock_section<L: RwLock>(arg: *mut Section) {
+    let s = &mut *arg;
+    let l: &'static L = &*(s.lock as *const L);
+    let guarded = s.guarded;
+    let mut at = s.seed;
+    let mut longest = 0;
+    let mut ops = 0;
+
+    while goes_on(s, ops) {
+        let asked = if s.timed != 0 { bench_now() } else { 0 };
+
+        at = at.wrapping_mul(0x5851f42d4c957f2d).wrapping_add(1);
+        if (at >> 33) % 1000 < s.writes as u64 {
+            let guard = l.write();
+
+            note_wait(asked, &mut longest);
+            work(s.inside);
+            *guarded += 1;
+            drop(guard);
+        } else {
+            let guard = l.read();
+
+            note_wait(asked, &mut longest);
+            work(s.inside);
+            drop(guard);
+        }
+        work(s.outside);
+        ops += 1;
+    }
+    s.ops = ops;
+    s.longest = longest;
+}
+
+#[inline(always)]
+unsafe fn note_wait(asked: u64, longest: &mut u64) {
+    if asked != 0 {
+        let waited = bench_now() - asked;
+
+        if waited > *longest {
+            *longest = waited;
+        }
+    }
+}
+
+pub const fn peer<M: Mutex, C: Cond<M>, L: RwLock>(name: &'static [u8]) -> Peer {
     Peer {
         name: name.as_ptr(),
         mutex_bytes: std::mem::size_of::<M>() as u64,
         cond_bytes: std::mem::size_of::<C>() as u64,
         mutex_make: mutex_make::<M>,
         cond_make: cond_make::<M, C>,
+        rwlock_bytes: std::mem::size_of::<L>() as u64,
+        rwlock_make: rwlock_make::<L>,
         mutex_pairs: mutex_pairs::<M>,
         mutex_walk: mutex_walk::<M>,
         mutex_lock: mutex_lock::<M>,
         mutex_unlock: mutex_unlock::<M>,
+        read_pairs: read_pairs::<L>,
+        write_pairs: write_pairs::<L>,
         mutex_section: mutex_section::<M>,
         cond_turns: cond_turns::<M, C>,
         cond_ring: cond_ring::<M, C>,
         cond_herd: cond_herd::<M, C>,
         cond_caller: cond_caller::<M, C>,
+        rwlock_section: rwlock_section::<L>,
     }
 }

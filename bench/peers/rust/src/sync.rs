@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-use crate::body::{self, Cond, Mutex, Peer};
+use crate::body::{self, Cond, Mutex, Peer, RwLock};
 
 impl Mutex for parking_lot::Mutex<()> {
     type Guard = parking_lot::MutexGuard<'static, ()>;
@@ -98,10 +98,52 @@ impl Cond<std::sync::Mutex<()>> for std::sync::Condvar {
     }
 }
 
+impl RwLock for parking_lot::RwLock<()> {
+    type Read = parking_lot::RwLockReadGuard<'static, ()>;
+    type Write = parking_lot::RwLockWriteGuard<'static, ()>;
+    fn make() -> Self {
+        parking_lot::RwLock::new(())
+    }
+    #[inline(always)]
+    fn read(&'static self) -> Self::Read {
+        self.read()
+    }
+    #[inline(always)]
+    fn write(&'static self) -> Self::Write {
+        self.write()
+    }
+}
+
+impl RwLock for std::sync::RwLock<()> {
+    type Read = std::sync::RwLockReadGuard<'static, ()>;
+    type Write = std::sync::RwLockWriteGuard<'static, ()>;
+    fn make() -> Self {
+        std::sync::RwLock::new(())
+    }
+    #[inline(always)]
+    fn read(&'static self) -> Self::Read {
+        match self.read() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+    #[inline(always)]
+    fn write(&'static self) -> Self::Write {
+        match self.write() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+}
+
 #[no_mangle]
 pub static peer_parking_lot: Peer =
-    body::peer::<parking_lot::Mutex<()>, parking_lot::Condvar>(b"parking_lot\0");
+    body::peer::<parking_lot::Mutex<()>, parking_lot::Condvar, parking_lot::RwLock<()>>(
+        b"parking_lot\0",
+    );
 
 #[no_mangle]
 pub static peer_rust_std: Peer =
-    body::peer::<std::sync::Mutex<()>, std::sync::Condvar>(b"Rust std\0");
+    body::peer::<std::sync::Mutex<()>, std::sync::Condvar, std::sync::RwLock<()>>(
+        b"Rust std\0",
+    );

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * work_rwlock.c - readers and writers: alone, four threads of which some write,
+ * and one writer against readers that never leave the lock free. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+#include "peers.h"
+#include "threads.h"
+#include "workloads.h"
+
+enum { THREADS = 4 };
+
+struct mix {
+  uint32_t writes; /* of a thousand */
+  bool one_writer; /* thread 0 writes, the others read without a pause */
+};
+
+struct arena {
+  char lock[BENCH_ROOM * 2] __attribute__((aligned(128)));
+  uint64_t guarded __attribute__((aligned(128)));
+  uint32_t stop __attribute__((aligned(128)));
+  struct section part[THREADS];
+};
+
+static void pairs_round(const void* peer, bool writes, unsigned ms,
+                        struct result* result) {
+  const struct peer* p = peer;
+  uint64_t count = (uint64_t)ms * 50000;
+  void* lock = aligned_alloc(128, BENCH_ROOM * 2);
+  uint64_t begin;
+
+  memset(lock, 0, BENCH_ROOM * 2);
+  p->rwlock_make(lock);
+  begin = bench_now();
+  if (writes)
+    p->write_pairs(lock, count);
+  else
+    p->read_pairs(lock, count);
+  result->ops = (double)count;
+  result->value[NS] = (double)(bench_now() - begin) / result->ops;
+  free(lock);
+}
+
+static void read_round(const void* peer, const void* size, unsigned ms,
+                       struct result* result) {
+  (void)size;
+  pairs_round(peer, false, ms, result);
+}
+
+static void write_round(const void* peer, const void* size, unsigned ms,
+                        struct result* result) {
+  (void)size;
+  pairs_round(peer, true, ms, result);
+}
+
+static void mix_round(const void* peer, const void* size, unsigned ms,
+                      struct result* result) {
+  const struct peer* p = peer;
+  const struct mix* mix = size;
+  struct arena* a = aligned_alloc(128, sizeof *a);
+  uint64_t wall;
+
+  memset(a, 0, sizeof *a);
+  p->rwlock_make(a->lock);
+  for (unsigned i = 0; i < THREADS; i++) {
+    struct section* s = &a->part[i];
+    bool writer = mix->one_writer && i == 0;
+
+    s->lock = a->lock;
+    s->guarded = &a->guarded;
+    s->stop = &a->stop;
+    s->seed = i + 1;
+    s->writes = writer ? 1000 : mix->writes;
+    s->timed = writer;
+    s->inside = mix->one_writer && !writer ? 2000 : 0;
+    s->outside = writer ? 20000 : 0;
+  }
+  wall = threads_run(THREADS, p->rwlock_section, a->part,
+                     sizeof(struct section), ms, &a->stop);
+  for (unsigned i = 0; i < THREADS; i++)
+    result->ops += (double)a->part[i].ops;
+  result->value[NS] = (double)wall / result->ops;
+  result->value[LONGEST] = (double)a->part[0].longest;
+  free(a);
+}
+
+static struct cell* make(const char* id, const char* title, const char* op,
+                         unsigned threads, bench_round round,
+                         const struct mix* size) {
+  struct cell* cell = calloc(1, sizeof *cell);
+
+  cell->id = id;
+  cell->title = title;
+  cell->op = op;
+  cell->size = size;
+  cell->threads = threads;
+  for (const struct peer* const* p = bench_peers; *p != NULL; p++) {
+    if ((*p)->rwlock_make != NULL)
+      cell_add(cell, (*p)->name, p == bench_peers ? OURS : PEER, round, *p);
+  }
+  return cell;
+}
+
+static void run(struct cell* cell, const char* than, enum metric metric,
+                double factor) {
+  cell_goal(cell, than, metric, factor);
+  cell_run(cell);
+  free(cell);
+}
+
+void work_rwlock(void) {
+  static const struct mix ten = {100, false};
+  static const struct mix one = {10, false};
+  static const struct mix writer = {0, true};
+
+  run(make("rwlock/read", "rwlock, uncontended read", "read lock + unlock", 1,
+           read_round, NULL),
+      NULL, NS, 1.0);
+  run(make("rwlock/write", "rwlock, uncontended write", "write lock + unlock",
+           1, write_round, NULL),
+      NULL, NS, 1.0);
+  run(make("rwlock/90-10", "rwlock, 4 threads, 10 % writes", "section", THREADS,
+           mix_round, &ten),
+      "nsync", NS, 1.0);
+  run(make("rwlock/99-1", "rwlock, 4 threads, 1 % writes", "section", THREADS,
+           mix_round, &one),
+      "nsync", NS, 1.0);
+  run(make("rwlock/one-writer",
+           "one writer against 3 endless readers: its longest wait", "section",
+           THREADS, mix_round, &writer),
+      "parking_lot", LONGEST, 1.0);
+}
