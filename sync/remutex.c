@@ -29,12 +29,12 @@ static void settle(pkd_remutex_t* m, uintptr_t self, uint32_t count) {
   m->count = count;
 }
 
-void pkd_remutex_lock(pkd_remutex_t* m) {
-  if (pkd_remutex_lock_cancellable(m, NULL, PKD_FOREVER) != 0)
+void pkd__remutex_lock(pkd_remutex_t* m) {
+  if (pkd__remutex_lock_cancellable(m, NULL, PKD_FOREVER) != 0)
     pkd__panic("pkd_remutex_lock", m, "is locked too often to be counted");
 }
 
-int pkd_remutex_trylock(pkd_remutex_t* m) {
+int pkd__remutex_trylock(pkd_remutex_t* m) {
   uintptr_t self = pkd_thread_id();
 
   if (is_mine(m, self))
@@ -45,8 +45,8 @@ int pkd_remutex_trylock(pkd_remutex_t* m) {
   return 0;
 }
 
-int pkd_remutex_lock_cancellable(pkd_remutex_t* m, const pkd_cancel_t* cancel,
-                                 pkd_deadline_t deadline) {
+int pkd__remutex_lock_cancellable(pkd_remutex_t* m, const pkd_cancel_t* cancel,
+                                  pkd_deadline_t deadline) {
   uintptr_t self = pkd_thread_id();
   int rc;
 
@@ -75,17 +75,17 @@ static bool once_less(const char* call, pkd_remutex_t* m) {
   return true;
 }
 
-void pkd_remutex_unlock(pkd_remutex_t* m) {
+void pkd__remutex_unlock(pkd_remutex_t* m) {
   if (once_less("pkd_remutex_unlock", m))
     pkd_mutex_unlock(&m->mutex);
 }
 
-void pkd_remutex_unlock_fair(pkd_remutex_t* m) {
+void pkd__remutex_unlock_fair(pkd_remutex_t* m) {
   if (once_less("pkd_remutex_unlock_fair", m))
     pkd_mutex_unlock_fair(&m->mutex);
 }
 
-void pkd_remutex_bump(pkd_remutex_t* m) {
+void pkd__remutex_bump(pkd_remutex_t* m) {
   uint32_t count;
 
   check_mine("pkd_remutex_bump", m);

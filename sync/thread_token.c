@@ -89,7 +89,7 @@ static pkd_unpark_op_t leave_token(void* arg, pkd_waiter_t* waiter) {
   return PKD_UNPARK_STOP;
 }
 
-int pkd_thread_unpark(pkd_thread_t thread) {
+int pkd__thread_unpark(pkd_thread_t thread) {
   struct unpark unpark = {thread.number, NULL, 0};
 
   if (thread.number == 0)
@@ -129,18 +129,15 @@ static int park(pkd_deadline_t deadline) {
   return (old & CANCELLED) != 0 ? -ECANCELED : rc;
 }
 
-int pkd_thread_park(pkd_deadline_t deadline) {
-  return note_thread() ? park(deadline) : -ESRCH;
-}
-
-int pkd_thread_park_cancellable(const pkd_cancel_t* cancel,
-                                pkd_deadline_t deadline) {
+int pkd__thread_park(const pkd_cancel_t* cancel, pkd_deadline_t deadline) {
   struct cancel tie = {{{0}, cancel_park, NULL, {0}}, &here.parker.word};
   pkd_deadline_t limit = pkd_cancel_deadline(cancel);
   int rc;
 
-  if (cancel == NULL || !note_thread())
-    return pkd_thread_park(deadline);
+  if (!note_thread())
+    return -ESRCH;
+  if (cancel == NULL)
+    return park(deadline);
   if (pkd_cancel_link(cancel, &tie.link) != 0)
     return park(0) == 0 ? 0 : -ECANCELED;
   rc = park(deadline < limit ? deadline : limit);

@@ -28,6 +28,7 @@
 #ifndef PARKADE_CELL_H
 #define PARKADE_CELL_H
 
+#include <parkade/analysis.h>
 #include <parkade/base.h>
 
 #ifdef __cplusplus
@@ -77,6 +78,7 @@ static inline void pkd__cell_load(const uint32_t* word, void* out,
     __builtin_memcpy(out, &value, size);
   } else {
     pkd__cell_load_long(word, out, size);
+    PKD__TSAN_SAW((void*)(uintptr_t)word);
   }
 }
 
@@ -87,6 +89,7 @@ static inline void pkd__cell_store(uint32_t* word, const void* in,
     __atomic_store_n((pkd__cell_word_t*)(void*)word, pkd__cell_pack(in, size),
                      __ATOMIC_RELEASE);
   } else {
+    PKD__TSAN_SHOWS(word);
     pkd__cell_swap_long(word, in, NULL, size);
   }
 }
@@ -100,12 +103,16 @@ static inline void pkd__cell_swap(uint32_t* word, const void* in, void* out,
                             pkd__cell_pack(in, size), __ATOMIC_ACQ_REL);
     __builtin_memcpy(out, &old, size);
   } else {
+    PKD__TSAN_SHOWS(word);
     pkd__cell_swap_long(word, in, out, size);
+    PKD__TSAN_SAW(word);
   }
 }
 
 static inline int pkd__cell_cas(uint32_t* word, void* expected,
                                 const void* desired, size_t size) {
+  int done;
+
   if (PKD__CELL_IS_WORD(size)) {
     pkd__cell_word_t old = pkd__cell_pack(expected, size);
     pkd__cell_word_t next = pkd__cell_pack(desired, size);
@@ -117,7 +124,10 @@ static inline int pkd__cell_cas(uint32_t* word, void* expected,
     __builtin_memcpy(expected, &old, size);
     return 0;
   }
-  return pkd__cell_cas_long(word, expected, desired, size);
+  PKD__TSAN_SHOWS(word);
+  done = pkd__cell_cas_long(word, expected, desired, size);
+  PKD__TSAN_SAW(word);
+  return done;
 }
 
 /** Copies the value of `cell` to *out.

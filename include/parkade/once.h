@@ -16,6 +16,7 @@
 #ifndef PARKADE_ONCE_H
 #define PARKADE_ONCE_H
 
+#include <parkade/analysis.h>
 #include <parkade/base.h>
 
 #ifdef __cplusplus
@@ -40,6 +41,29 @@ PKD_API int pkd__once_try_slow(pkd_once_t* once, pkd_once_cb init, void* arg,
                                const pkd_cancel_t* cancel,
                                pkd_deadline_t deadline);
 
+#if PKD_TSAN_ANNOTATE
+/* The initializer runs in the library's frame, but its end must be seen by
+ * ThreadSanitizer before anybody is told of it. */
+struct pkd__once_shown {
+  pkd_once_t* once;
+  void (*plain)(void);
+  pkd_once_cb init;
+  void* arg;
+};
+
+static inline int pkd__once_run_shown(void* arg) {
+  struct pkd__once_shown* shown = (struct pkd__once_shown*)arg;
+  int rc = 0;
+
+  if (shown->plain != NULL)
+    shown->plain();
+  else
+    rc = shown->init(shown->arg);
+  PKD__TSAN_SHOWS(shown->once);
+  return rc;
+}
+#endif
+
 /** Has the initializer succeeded?
  *
  * @return 1 yes, and all it did is visible; 0 not yet
@@ -60,8 +84,18 @@ static inline int pkd_once_is_done(const pkd_once_t* once) {
  * Order:     acquire; pairs with the end of the initializer
  * Memory:    allocates nothing */
 static inline void pkd_once_call(pkd_once_t* once, void (*init)(void)) {
+#if PKD_TSAN_ANNOTATE
+  struct pkd__once_shown shown = {once, init, NULL, NULL};
+
+  if (!pkd_once_is_done(once) &&
+      pkd__once_try_slow(once, pkd__once_run_shown, &shown, NULL,
+                         PKD_FOREVER) != 0)
+    pkd__once_call_slow(once, init); /* says what is wrong */
+  PKD__TSAN_SAW(once);
+#else
   if (!pkd_once_is_done(once))
     pkd__once_call_slow(once, init);
+#endif
 }
 
 /** Runs init(arg), unless one has succeeded already, or waits for the one who
@@ -82,9 +116,19 @@ static inline int pkd_once_try_cancellable(pkd_once_t* once, pkd_once_cb init,
                                            void* arg,
                                            const pkd_cancel_t* cancel,
                                            pkd_deadline_t deadline) {
-  return pkd_once_is_done(once)
-             ? 0
-             : pkd__once_try_slow(once, init, arg, cancel, deadline);
+  int rc = 0;
+#if PKD_TSAN_ANNOTATE
+  struct pkd__once_shown shown = {once, NULL, init, arg};
+
+  if (!pkd_once_is_done(once))
+    rc =
+        pkd__once_try_slow(once, pkd__once_run_shown, &shown, cancel, deadline);
+  PKD__TSAN_SAW(once);
+#else
+  if (!pkd_once_is_done(once))
+    rc = pkd__once_try_slow(once, init, arg, cancel, deadline);
+#endif
+  return rc;
 }
 
 /** The same, for as long as it takes: returns 0, -EDEADLK or init's failure. */

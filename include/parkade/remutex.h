@@ -18,6 +18,7 @@
 #ifndef PARKADE_REMUTEX_H
 #define PARKADE_REMUTEX_H
 
+#include <parkade/analysis.h>
 #include <parkade/mutex.h>
 
 #ifdef __cplusplus
@@ -34,6 +35,16 @@ typedef struct pkd_remutex {
 #define PKD_REMUTEX_INIT                                                       \
   { 0, 0, PKD_MUTEX_INIT }
 
+/* Out of line. Use the functions below. */
+PKD_API void pkd__remutex_lock(pkd_remutex_t* m);
+PKD_API int pkd__remutex_trylock(pkd_remutex_t* m);
+PKD_API int pkd__remutex_lock_cancellable(pkd_remutex_t* m,
+                                          const pkd_cancel_t* cancel,
+                                          pkd_deadline_t deadline);
+PKD_API void pkd__remutex_unlock(pkd_remutex_t* m);
+PKD_API void pkd__remutex_unlock_fair(pkd_remutex_t* m);
+PKD_API void pkd__remutex_bump(pkd_remutex_t* m);
+
 /** Locks `m` once more.
  *
  * @param m   any; free, held by this thread, or held by another
@@ -43,7 +54,10 @@ typedef struct pkd_remutex {
  * Memory:    allocates nothing; `m` stays in place while anyone waits
  * Fairness:  that of pkd_mutex_t
  * More than UINT32_MAX locks at a time stop the program. */
-PKD_API void pkd_remutex_lock(pkd_remutex_t* m);
+static inline void pkd_remutex_lock(pkd_remutex_t* m) {
+  pkd__remutex_lock(m);
+  PKD__TSAN_SAW(m);
+}
 
 /** Locks `m` if no other thread holds it.
  *
@@ -52,7 +66,12 @@ PKD_API void pkd_remutex_lock(pkd_remutex_t* m);
  * Blocks:    no
  * Threads:   any; not from signal handlers
  * Order:     acquire on success */
-PKD_API int pkd_remutex_trylock(pkd_remutex_t* m);
+static inline int pkd_remutex_trylock(pkd_remutex_t* m) {
+  int rc = pkd__remutex_trylock(m);
+
+  PKD__TSAN_SAW(m);
+  return rc;
+}
 
 /** Locks `m`, or gives up when `cancel` is fired or at `deadline`.
  *
@@ -63,9 +82,14 @@ PKD_API int pkd_remutex_trylock(pkd_remutex_t* m);
  * Blocks:    while another thread holds it, until `deadline` at most
  * Threads:   any; not from signal handlers
  * Order:     acquire on success */
-PKD_API int pkd_remutex_lock_cancellable(pkd_remutex_t* m,
-                                         const pkd_cancel_t* cancel,
-                                         pkd_deadline_t deadline);
+static inline int pkd_remutex_lock_cancellable(pkd_remutex_t* m,
+                                               const pkd_cancel_t* cancel,
+                                               pkd_deadline_t deadline) {
+  int rc = pkd__remutex_lock_cancellable(m, cancel, deadline);
+
+  PKD__TSAN_SAW(m);
+  return rc;
+}
 
 /** Locks `m`, or gives up at `deadline`. The above, without a token. */
 static inline int pkd_remutex_lock_until(pkd_remutex_t* m,
@@ -86,17 +110,27 @@ static inline int pkd_remutex_lock_for(pkd_remutex_t* m, uint64_t ns) {
  * Order:     release by the last; pairs with the next lock
  * Memory:    after the last, may be freed by the next holder before this call
  *            has returned */
-PKD_API void pkd_remutex_unlock(pkd_remutex_t* m);
+static inline void pkd_remutex_unlock(pkd_remutex_t* m) {
+  PKD__TSAN_SHOWS(m);
+  pkd__remutex_unlock(m);
+}
 
 /** The same; the last one hands `m` to the oldest waiter, if one is asleep. */
-PKD_API void pkd_remutex_unlock_fair(pkd_remutex_t* m);
+static inline void pkd_remutex_unlock_fair(pkd_remutex_t* m) {
+  PKD__TSAN_SHOWS(m);
+  pkd__remutex_unlock_fair(m);
+}
 
 /** Lets a waiter have its turn, if there is one: gives up all locks of this
  * thread on `m`, and takes as many again.
  *
  * @param m   a mutex this thread holds; held as often on return
  * Blocks:    yes, while others have their turn */
-PKD_API void pkd_remutex_bump(pkd_remutex_t* m);
+static inline void pkd_remutex_bump(pkd_remutex_t* m) {
+  PKD__TSAN_SHOWS(m);
+  pkd__remutex_bump(m);
+  PKD__TSAN_SAW(m);
+}
 
 /** How often the calling thread holds `m`: 0 if it does not. Exact.
  *

@@ -16,6 +16,7 @@
 #ifndef PARKADE_THREAD_H
 #define PARKADE_THREAD_H
 
+#include <parkade/analysis.h>
 #include <parkade/base.h>
 
 #ifdef __cplusplus
@@ -27,6 +28,11 @@ typedef struct pkd_thread {
   const void* place; /* where it is, while it lives */
   uint64_t number;   /* which it is; 0: none; never used twice */
 } pkd_thread_t;
+
+/* Out of line. Use the functions below. */
+PKD_API int pkd__thread_park(const pkd_cancel_t* cancel,
+                             pkd_deadline_t deadline);
+PKD_API int pkd__thread_unpark(pkd_thread_t thread);
 
 /** The handle of the calling thread.
  *
@@ -47,12 +53,22 @@ PKD_API pkd_thread_t pkd_thread_self(void);
  * Blocks:    yes; signals do not end it
  * Threads:   any; not from signal handlers or a callback of the lot
  * Order:     acquire on 0; pairs with every unpark since the last park */
-PKD_API int pkd_thread_park(pkd_deadline_t deadline);
+static inline int pkd_thread_park(pkd_deadline_t deadline) {
+  int rc = pkd__thread_park(NULL, deadline);
+
+  PKD__TSAN_SAW((void*)(uintptr_t)pkd_thread_self().place);
+  return rc;
+}
 
 /** The same, or gives up when `cancel` is fired: -ECANCELED. A token that is
  * there wins. `cancel` may be NULL, see cancel.h. */
-PKD_API int pkd_thread_park_cancellable(const pkd_cancel_t* cancel,
-                                        pkd_deadline_t deadline);
+static inline int pkd_thread_park_cancellable(const pkd_cancel_t* cancel,
+                                              pkd_deadline_t deadline) {
+  int rc = pkd__thread_park(cancel, deadline);
+
+  PKD__TSAN_SAW((void*)(uintptr_t)pkd_thread_self().place);
+  return rc;
+}
 
 /** Leaves a token for `thread`.
  *
@@ -61,7 +77,11 @@ PKD_API int pkd_thread_park_cancellable(const pkd_cancel_t* cancel,
  * Blocks:    no (a short internal lock)
  * Threads:   any; not from signal handlers or a callback of the lot
  * Order:     release; pairs with the park that takes the token */
-PKD_API int pkd_thread_unpark(pkd_thread_t thread);
+static inline int pkd_thread_unpark(pkd_thread_t thread) {
+  if (thread.number != 0)
+    PKD__TSAN_SHOWS((void*)(uintptr_t)thread.place);
+  return pkd__thread_unpark(thread);
+}
 
 #ifdef __cplusplus
 }

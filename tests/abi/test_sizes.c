@@ -9,6 +9,7 @@
 
 #include <parkade/barrier.h>
 #include <parkade/cancel.h>
+#include <parkade/cell.h>
 #include <parkade/cond.h>
 #include <parkade/event.h>
 #include <parkade/fair_mutex.h>
@@ -19,6 +20,17 @@
 #include <parkade/remutex.h>
 #include <parkade/rwlock.h>
 #include <parkade/sem.h>
+#include <parkade/thread.h>
+
+struct three {
+  uint64_t a, b, c;
+};
+struct odd {
+  char bytes[13];
+};
+typedef PKD_CELL(uint32_t) word_cell_t;
+typedef PKD_CELL(struct three) three_cell_t;
+typedef PKD_CELL(struct odd) odd_cell_t;
 
 #define ROW(type, bytes)                                                       \
   { #type, sizeof(type), bytes }
@@ -33,6 +45,8 @@ static const struct row {
     ROW(pkd_remutex_t, 16), ROW(pkd_cond_t, 8),    ROW(pkd_sem_t, 4),
     ROW(pkd_latch_t, 4),    ROW(pkd_barrier_t, 8), ROW(pkd_event_t, 4),
     ROW(pkd_rwlock_t, 8),   ROW(pkd_parker_t, 4),  ROW(pkd_waiter_t, 64),
+    ROW(pkd_cancel_t, 104), ROW(pkd_thread_t, 16), ROW(word_cell_t, 8),
+    ROW(three_cell_t, 28),  ROW(odd_cell_t, 20),
 };
 
 static void every_type_has_the_promised_size(void** state) {

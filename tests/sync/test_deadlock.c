@@ -338,7 +338,7 @@ static void two_upgrades_are_refused_not_reported(void** state) {
 
 struct odd {
   pkd_once_t once;
-  union lock m;
+  union lock m, other;
   pkd_cond_t cond;
   pkd_sem_t sem;
   uintptr_t thread;
@@ -436,6 +436,36 @@ static void a_wait_for_a_signal_is_nobodys_fault(void** state) {
   crew_join(&crew);
   assert_int_equal(o.rc, 0);
   assert_verdict(0, 0);
+}
+
+static void wait_with_another_held(void* arg, unsigned number) {
+  struct odd* o = arg;
+  int rc;
+
+  (void)number;
+  take(&o->other, FAIR);
+  take(&o->m, MUTEX);
+  rc = pkd_cond_wait_cancellable(&o->cond, &o->m.mutex, &stop, PKD_FOREVER);
+  if (rc != PKD_ENOTHELD)
+    give(&o->m, MUTEX);
+  give(&o->other, FAIR);
+}
+
+static void a_wait_that_was_moved_to_its_mutex_is_one_for_it(void** state) {
+  struct odd o = {.rc = 9};
+  struct crew crew;
+
+  (void)state;
+  crew_start(&crew, 1, wait_with_another_held, &o);
+  WAIT_FOR(waiting_at(&o.cond) == 1 && waiting_at(&stop) == 1);
+  take(&o.m, MUTEX);
+  assert_int_equal(pkd_cond_signal(&o.cond), 1); /* moved: the mutex is held */
+  if (take(&o.other, FAIR) == 0)
+    give(&o.other, FAIR);
+  assert_verdict(1, 0);
+  assert_int_equal(last_count, 2);
+  give(&o.m, MUTEX);
+  crew_join(&crew);
 }
 
 /* The bounded buffer: who takes a slot never gives it back, another does. */
@@ -742,6 +772,7 @@ int main(int argc, char** argv) {
       TEST(an_initializer_that_needs_what_its_caller_holds),
       TEST(joining_a_thread_that_needs_what_the_joiner_holds),
       TEST(a_wait_for_a_signal_is_nobodys_fault),
+      TEST(a_wait_that_was_moved_to_its_mutex_is_one_for_it),
       TEST(a_semaphore_that_counts_is_never_blamed),
       TEST(two_orders_that_contradict_are_told_once),
       TEST(three_orders_contradict_in_a_ring),

@@ -6,7 +6,11 @@
 #ifndef PARKADE_WATCH_FAIR_MUTEX_H
 #define PARKADE_WATCH_FAIR_MUTEX_H
 
+#include <parkade/fair_mutex.h>
+
 #include <parkade/deadlock.h>
+
+#ifdef PKD_DEADLOCK
 
 #define pkd_fair_mutex_lock(m)                                                 \
   (pkd_fair_mutex_lock(PKD__WANT(m, FAIR_MUTEX, PKD__WATCH_EXCLUSIVE)),        \
@@ -36,5 +40,7 @@ PKD__SEEN_SCOPE(fair_mutex, pkd__fair_mutex_scope_t, pkd_fair_mutex_t,
 #define PKD_WITH_FAIR_MUTEX(m)                                                 \
   PKD__WITH_SEEN(fair_mutex, pkd__fair_mutex_scope_t,                          \
                  PKD__WANT(m, FAIR_MUTEX, PKD__WATCH_EXCLUSIVE))
+
+#endif
 
 #endif

@@ -6,7 +6,11 @@
 #ifndef PARKADE_WATCH_MUTEX_H
 #define PARKADE_WATCH_MUTEX_H
 
+#include <parkade/mutex.h>
+
 #include <parkade/deadlock.h>
+
+#ifdef PKD_DEADLOCK
 
 #define pkd_mutex_lock(m)                                                      \
   (pkd_mutex_lock(PKD__WANT(m, MUTEX, PKD__WATCH_EXCLUSIVE)), (void)PKD__GOT(0))
@@ -33,5 +37,7 @@ PKD__SEEN_SCOPE(mutex, pkd__mutex_scope_t, pkd_mutex_t, pkd__mutex_enter,
 #define PKD_WITH_MUTEX(m)                                                      \
   PKD__WITH_SEEN(mutex, pkd__mutex_scope_t,                                    \
                  PKD__WANT(m, MUTEX, PKD__WATCH_EXCLUSIVE))
+
+#endif
 
 #endif

@@ -6,7 +6,11 @@
 #ifndef PARKADE_WATCH_ONCE_H
 #define PARKADE_WATCH_ONCE_H
 
+#include <parkade/once.h>
+
 #include <parkade/deadlock.h>
+
+#ifdef PKD_DEADLOCK
 
 /* That the initializer runs is seen in the library; here, from where. */
 #define pkd_once_call(once, init)                                              \
@@ -16,5 +20,7 @@
 #define pkd_once_try_cancellable(once, init, arg, cancel, deadline)            \
   pkd_once_try_cancellable(PKD__WANT(once, ONCE, PKD__WATCH_EXCLUSIVE),        \
                            (init), (arg), (cancel), (deadline))
+
+#endif
 
 #endif

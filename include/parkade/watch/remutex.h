@@ -6,7 +6,11 @@
 #ifndef PARKADE_WATCH_REMUTEX_H
 #define PARKADE_WATCH_REMUTEX_H
 
+#include <parkade/remutex.h>
+
 #include <parkade/deadlock.h>
+
+#ifdef PKD_DEADLOCK
 
 #define pkd_remutex_lock(m)                                                    \
   (pkd_remutex_lock(PKD__WANT(m, REMUTEX, PKD__WATCH_EXCLUSIVE)),              \
@@ -36,5 +40,7 @@ PKD__SEEN_SCOPE(remutex, pkd__remutex_scope_t, pkd_remutex_t,
 #define PKD_WITH_REMUTEX(m)                                                    \
   PKD__WITH_SEEN(remutex, pkd__remutex_scope_t,                                \
                  PKD__WANT(m, REMUTEX, PKD__WATCH_EXCLUSIVE))
+
+#endif
 
 #endif

@@ -6,7 +6,11 @@
 #ifndef PARKADE_WATCH_RWLOCK_H
 #define PARKADE_WATCH_RWLOCK_H
 
+#include <parkade/rwlock.h>
+
 #include <parkade/deadlock.h>
+
+#ifdef PKD_DEADLOCK
 
 #define pkd_rwlock_rdlock(l)                                                   \
   (pkd_rwlock_rdlock(PKD__WANT(l, RWLOCK, PKD__WATCH_SHARED)),                 \
@@ -137,5 +141,7 @@ PKD__SEEN_SCOPE(rwlock_up, pkd__rwlock_scope_t, pkd_rwlock_t,
 #define PKD_WITH_UPLOCK(l)                                                     \
   PKD__WITH_SEEN(rwlock_up, pkd__rwlock_scope_t,                               \
                  PKD__WANT(l, RWLOCK, PKD__WATCH_UPGRADABLE))
+
+#endif
 
 #endif

@@ -6,7 +6,11 @@
 #ifndef PARKADE_WATCH_SEM_H
 #define PARKADE_WATCH_SEM_H
 
+#include <parkade/sem.h>
+
 #include <parkade/deadlock.h>
+
+#ifdef PKD_DEADLOCK
 
 #define pkd_sem_acquire(s, n)                                                  \
   PKD__GOT(pkd_sem_acquire(PKD__WANT(s, SEM, PKD__WATCH_EXCLUSIVE), (n)))
@@ -25,5 +29,7 @@
       PKD__WANT(s, SEM, PKD__WATCH_EXCLUSIVE | PKD__WATCH_TRY), (n), (cancel), \
       (deadline)))
 #define pkd_sem_release(s, n) pkd_sem_release(PKD__DROP(s, PKD__WATCH_TRY), (n))
+
+#endif
 
 #endif
