@@ -69,6 +69,8 @@ int main(int argc, char** argv) {
   work_mutex_wake();
   work_cond();
   work_rwlock();
+  work_alone();
+  work_lot();
 #ifdef BENCH_ASYNC
   work_async();
 #endif

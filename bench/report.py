@@ -17,6 +17,8 @@ GROUPS = {
     "mutex": "A mutex",
     "cond": "A condition with its mutex",
     "rwlock": "A readers-writer lock",
+    "alone": "Other objects, uncontended",
+    "lot": "The lot",
     "async": "Locks for tasks of event loops",
 }
 

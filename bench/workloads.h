@@ -7,7 +7,9 @@
 void work_mutex_alone(void);
 void work_mutex_contended(void);
 void work_mutex_wake(void);
+void work_alone(void);
 void work_cond(void);
+void work_lot(void);
 void work_rwlock(void);
 #ifdef BENCH_ASYNC
 void work_async(void);
