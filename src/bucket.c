@@ -18,11 +18,15 @@
  * bucket that was being changed at that moment cannot be trusted to be whole. */
 #include "bucket.h"
 
+#include "check.h"
 #include "os/os.h"
+#include "panic.h"
 #include "spin.h"
 
 static struct pkd__bucket buckets[PKD_BUCKETS];
 static bool forked;
+
+static void check(const struct pkd__bucket* bucket);
 
 static struct pkd__bucket* bucket_of(const void* key) {
   return &buckets[pkd__hash(key) >> (64 - PKD_BUCKET_BITS)];
@@ -53,10 +57,24 @@ static void lock(struct pkd__bucket* bucket) {
 }
 
 void pkd__bucket_unlock(struct pkd__bucket* bucket) {
+  check(bucket);
   /* (B2) release, pairs with (B1). Everything in the bucket is plain data that
    * only this lock orders; relaxed would hand over torn queues. */
   if (pkd__exchange_release(&bucket->lock, 0) == 2)
     pkd__os_wake(&bucket->lock);
+}
+
+/* With -Dchecks=true, whoever leaves broken queues behind goes no further. */
+static void check(const struct pkd__bucket* bucket) {
+#ifdef PKD_CHECKS
+  const char* fault =
+      pkd__queues_fault(bucket->root, (unsigned)(bucket - buckets));
+
+  if (fault != NULL)
+    pkd__panic("the lot's bucket", bucket, fault);
+#else
+  (void)bucket;
+#endif
 }
 
 struct pkd__bucket* pkd__bucket_lock(const void* key) {
