@@ -31,26 +31,38 @@
 
 /* --- copying ---------------------------------------------------------------- */
 
+/* Whole pieces first: a copy of four bytes is one move, one of "up to four" a
+ * call. */
 static void copy_out(const uint32_t* pieces, void* out, size_t size) {
   unsigned char* to = out;
+  size_t at;
+  uint32_t piece;
 
-  for (size_t at = 0; at < size; at += 4) {
+  for (at = 0; at + 4 <= size; at += 4) {
     /* (S1) acquire, pairs with (S2). */
-    uint32_t piece = pkd__load_acquire(&pieces[at / 4]);
-
-    memcpy(to + at, &piece, size - at < 4 ? size - at : 4);
+    piece = pkd__load_acquire(&pieces[at / 4]);
+    memcpy(to + at, &piece, 4);
+  }
+  if (at < size) {
+    piece = pkd__load_acquire(&pieces[at / 4]); /* (S1) */
+    memcpy(to + at, &piece, size - at);
   }
 }
 
 static void copy_in(uint32_t* pieces, const void* in, size_t size) {
   const unsigned char* from = in;
+  size_t at;
+  uint32_t piece = 0;
 
-  for (size_t at = 0; at < size; at += 4) {
-    uint32_t piece = 0;
-
-    memcpy(&piece, from + at, size - at < 4 ? size - at : 4);
+  for (at = 0; at + 4 <= size; at += 4) {
+    memcpy(&piece, from + at, 4);
     /* (S2) release, pairs with (S1). */
     pkd__store_release(&pieces[at / 4], piece);
+  }
+  if (at < size) {
+    piece = 0;
+    memcpy(&piece, from + at, size - at);
+    pkd__store_release(&pieces[at / 4], piece); /* (S2) */
   }
 }
 
@@ -163,14 +175,15 @@ void pkd__cell_swap_long(uint32_t* word, const void* in, void* out,
   unsigned char piece[64];
 
   lock(word);
-  for (size_t at = 0; at < size; at += sizeof piece) {
+  if (out == NULL)
+    copy_in(word + 1, in, size);
+  for (size_t at = 0; out != NULL && at < size; at += sizeof piece) {
     size_t length = size - at < sizeof piece ? size - at : sizeof piece;
 
     /* Piece by piece, since `in` and `out` may be one. */
     copy_out(word + 1 + at / 4, piece, length);
     copy_in(word + 1 + at / 4, (const unsigned char*)in + at, length);
-    if (out != NULL)
-      memcpy((unsigned char*)out + at, piece, length);
+    memcpy((unsigned char*)out + at, piece, length);
   }
   unlock(word, true);
 }
