@@ -257,13 +257,15 @@ uint32_t pkd__home_deadline(const struct pkd__home* home, uint64_t ms) {
 }
 
 /* The wheel counts in 64 bits, a request in 32: deadlines are at most a little
- * more than 2^31 ahead of the wheel. */
+ * more than 2^31 ahead of the wheel. What looks to be further ahead is behind it:
+ * the wheel began to turn while the request was on its way to it. */
 static uint64_t deadline_of(const struct pkd__wheel* wheel,
                             const struct pkd__link* link) {
   const char* at = (const char*)link - offsetof(pkd_req_t, link);
   uint32_t deadline = pkd__deadline_of((const pkd_req_t*)(const void*)at);
+  uint32_t ahead = deadline - (uint32_t)wheel->now;
 
-  return wheel->now + (uint32_t)(deadline - (uint32_t)wheel->now);
+  return ahead > PKD__TIMEOUT_MAX / 2 * 3 ? wheel->now : wheel->now + ahead;
 }
 
 void pkd__home_expire(struct pkd__home* home) {

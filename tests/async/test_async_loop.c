@@ -387,6 +387,7 @@ static void on_detach(pkd_loop_t* loop) {
   detached_at = 0;
   for (int i = 0; i < 4; i++)
     detached_at += watched[i] != NULL && watched[i]->answers == 1;
+  memset(watched, 0, sizeof watched); /* they live in the frame of one test */
 }
 
 static void detach_a(void) {

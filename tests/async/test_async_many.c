@@ -126,6 +126,48 @@ static void a_failed_request_owns_nothing(void** state) {
   assert_int_equal(pkd_async_mutex_unlock(&owner, &b), 0);
 }
 
+static int in_the_way; /* atomic */
+
+/* Under the lot's lock of `b`, for longer than the timeout. */
+static void stand_in_the_way(void* arg, const void* key, pkd_waiter_t* waiter) {
+  uint64_t since = waitfor_now();
+
+  (void)arg;
+  (void)key;
+  (void)waiter;
+  __atomic_store_n(&in_the_way, 1, __ATOMIC_RELAXED);
+  while (waitfor_now() - since < 20000000) {
+  }
+}
+
+static void look(void* arg, unsigned number) {
+  (void)arg;
+  (void)number;
+  pkd_lot_for_each(&b, stand_in_the_way, NULL);
+}
+
+static void a_timeout_that_passes_on_the_way_to_the_queue_counts(void** state) {
+  struct wait waiting = {.status = 1}, late = {.status = 1};
+  pkd_req_t owner = {0};
+  struct team team;
+
+  (void)state;
+  fresh();
+  in_the_way = 0;
+  pkd_async_mutex_trylock(&owner, &b);
+  pkd_async_mutex_lock(&loop, &waiting.req, &b, record);
+  team_start(&team, 1, look, NULL);
+  WAIT_FOR(__atomic_load_n(&in_the_way, __ATOMIC_RELAXED));
+  pkd_req_set_timeout(&late.req, 1);
+  assert_int_equal(pkd_async_mutex_lock(&loop, &late.req, &b, record), 0);
+  run_until(1);
+  assert_int_equal(late.status, UV_ETIMEDOUT);
+  team_join(&team);
+  assert_int_equal(pkd_async_mutex_unlock(&owner, &b), 0);
+  run_until(2);
+  assert_int_equal(pkd_async_mutex_unlock(&waiting.req, &b), 0);
+}
+
 static void what_makes_no_sense_is_refused(void** state) {
   pkd_many_t many = {0};
   pkd_many_item_t twice[2] = {{.take = pkd_take_mutex(&a)},
@@ -218,6 +260,7 @@ int main(void) {
       ON_A_LOOP(mutexes_permits_and_keys_are_taken_together),
       ON_A_LOOP(crosswise_requests_do_not_deadlock),
       ON_A_LOOP(a_failed_request_owns_nothing),
+      ON_A_LOOP(a_timeout_that_passes_on_the_way_to_the_queue_counts),
       ON_A_LOOP(what_makes_no_sense_is_refused),
       ON_A_LOOP(threads_and_tasks_never_deadlock_in_any_order),
   };
