@@ -5,6 +5,7 @@
 #define PARKADE_ASYNC_H
 
 #include <parkade/async/barrier.h>
+#include <parkade/async/cancel.h>
 #include <parkade/async/event.h>
 #include <parkade/async/gate.h>
 #include <parkade/async/keyed.h>
