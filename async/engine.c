@@ -48,6 +48,7 @@ const struct pkd__face* pkd__face_of(enum pkd__kind kind) {
       [PKD__KIND_GATE] = &pkd__face_gate,
       [PKD__KIND_BARRIER] = &pkd__face_barrier,
       [PKD__KIND_KEYED] = &pkd__face_keyed,
+      [PKD__KIND_RWLOCK] = &pkd__face_rwlock,
   };
 
   return faces[kind];
@@ -151,6 +152,8 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
     return PKD_UNPARK_STOP;
   if (grant == PKD__REFUSED && round->face->gone != NULL)
     round->word = round->face->gone(round->word);
+  if (grant == PKD__REFUSED && pkd__kept(round->face, pkd__want(req)) != 0)
+    round->word &= ~round->face->climbing;
   /* (S1) release, pairs with (S2) and (S5) */
   pkd__store_release(&waiter->state, grant == PKD__REFUSED
                                          ? pkd__state(PKD__CLOSED, kind)
@@ -216,9 +219,11 @@ unsigned pkd__withdraw(const void* key, pkd_req_t* req, bool was_last) {
     if (grant == PKD__REFUSED)
       word = face->gone(word);
   }
+  if (pkd__kept(face, pkd__want(req)) != 0)
+    word &= ~face->climbing;
   if (was_last)
     word &= ~face->queued;
-  if (was_last || face->gone != NULL)
+  if (was_last || face->gone != NULL || face->climbing != 0)
     pkd__word_set(face, object, word);
   return grant;
 }

@@ -60,6 +60,14 @@ struct pkd__face {
 
   /* Gives `amount` back to `word`: what a request wanted. */
   uint64_t (*left)(uint64_t word, int64_t amount);
+
+  /* For objects that let a request which owns something wait for more of the
+   * same: it climbs. It is served before all others, and `climbing` is the bit
+   * that says that one waits. It wants, in bits 0 to 7, what it climbs to and, in
+   * bits 8 to 15, what it owns and keeps if it fails. 0: nobody climbs. */
+  uint64_t climbing;
+  /* @return the error for one who would climb in vain, or 0 */
+  int (*hopeless)(uint64_t word);
 };
 
 extern const struct pkd__face pkd__face_mutex;
@@ -69,8 +77,20 @@ extern const struct pkd__face pkd__face_once;
 extern const struct pkd__face pkd__face_gate;
 extern const struct pkd__face pkd__face_barrier;
 extern const struct pkd__face pkd__face_keyed;
+extern const struct pkd__face pkd__face_rwlock;
 
 const struct pkd__face* pkd__face_of(enum pkd__kind kind);
+
+/** What a request that wants `want` owns already; 0: nothing. */
+static inline uint32_t pkd__kept(const struct pkd__face* face, uint32_t want) {
+  return face->climbing == 0 ? 0 : want >> 8 & 0xff;
+}
+
+/** What it owns once it has what it wants. */
+static inline uint32_t pkd__gained(const struct pkd__face* face,
+                                   uint32_t want) {
+  return face->climbing == 0 ? want : want & 0xff;
+}
 
 /** Starts `req` for a task: takes what it wants or queues it; `cb` will follow.
  * @return 0 or what the public start functions return */

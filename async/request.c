@@ -129,24 +129,34 @@ int pkd__req_startable(const pkd_req_t* req) {
 int pkd__req_settle(pkd_req_t* req) {
   /* (S2) acquire, pairs with (S1): what the last owner did is visible */
   uint32_t state = pkd__load_acquire(&req->waiter.state);
-  const struct pkd__in_lot* in_lot = pkd__face_of(pkd__kind_of(state))->in_lot;
+  const struct pkd__face* face = pkd__face_of(pkd__kind_of(state));
+  const struct pkd__in_lot* in_lot = face->in_lot;
+  uint32_t want;
+  uint32_t kept;
 
   if (in_lot != NULL)
     state = in_lot->settle(req);
+  want = pkd__want(req);
+  kept = pkd__kept(face, want);
   if (pkd__step_of(state) == PKD__GRANTED) {
     uint32_t granted = state;
 
     /* relaxed: a revoke may be reading the half that does not change */
-    pkd__store_relaxed(&req->waiter.token, pkd__want(req));
+    pkd__store_relaxed(&req->waiter.token, want);
     /* (S3) acq_rel, pairs with (S4): either this delivers or a cancel revokes */
     if (in_lot != NULL || pkd__cas_acq_rel(&req->waiter.state, &state,
-                                           pkd__state_delivered(granted)))
+                                           pkd__state_delivered(granted))) {
+      if (kept != 0)
+        pkd__set_want(req, pkd__gained(face, want));
       return (pkd__grant_of(granted) & PKD__LEADS) != 0;
+    }
   }
   /* relaxed, both: the request is its owner's again; a cancel that came too late
    * may still be looking at it */
-  pkd__store_relaxed(&req->waiter.token, 0);
-  pkd__store_relaxed(&req->waiter.state, PKD__IDLE);
+  pkd__store_relaxed(&req->waiter.token, kept);
+  pkd__store_relaxed(&req->waiter.state,
+                     kept == 0 ? (uint32_t)PKD__IDLE
+                               : pkd__state(PKD__OWNED, pkd__kind_of(state)));
   return pkd__step_of(state) == PKD__TIMEDOUT ? UV_ETIMEDOUT : UV_ECANCELED;
 }
 

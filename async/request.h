@@ -54,6 +54,7 @@ enum pkd__kind {
   PKD__KIND_GATE,
   PKD__KIND_BARRIER,
   PKD__KIND_KEYED,
+  PKD__KIND_RWLOCK,
   PKD__KINDS
 };
 

@@ -18,16 +18,23 @@ struct entry {
   enum pkd__kind kind;
   int verdict;    /* 0: it has it; UV_EAGAIN: it has to wait */
   unsigned grant; /* what it has */
+  uint32_t kept;  /* what it owns already, if it climbs */
+  struct pkd__home* kept_home;
 };
 
 static void prepare(struct entry* entry, pkd_req_t* req, void* object,
                     enum pkd__kind kind, uint32_t want);
 static int take(struct entry* entry, bool locked);
+static int take_ahead(struct entry* entry);
+static int look(void* arg);
 static int enter(void* arg);
 static bool announce(const struct entry* entry, uint64_t old);
 static int enqueue(struct entry* entry);
 static int settle(const struct entry* entry, int err);
-static int refuse(pkd_req_t* req, int err);
+static int refuse(const struct entry* entry, int err);
+static int startable(const pkd_req_t* req, const void* object,
+                     enum pkd__kind kind, uint32_t want);
+static void accepted(const struct entry* entry);
 static void woken_by_stranger(pkd_waiter_t* waiter);
 
 int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
@@ -39,7 +46,7 @@ int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
 
   if (home == NULL || req == NULL || object == NULL || cb == NULL)
     return UV_EINVAL;
-  if ((err = pkd__req_startable(req)) != 0)
+  if ((err = startable(req, object, kind, want)) != 0)
     return err;
   if (home == &pkd__home_gone || home->detaching)
     return UV_ESHUTDOWN;
@@ -49,7 +56,7 @@ int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
   prepare(&entry, req, object, kind, want);
   req->via.home = home;
   req->cb = cb;
-  err = take(&entry, false);
+  err = take_ahead(&entry);
   if (err == UV_EAGAIN && timeout == 1)
     err = UV_EBUSY;
   if (err == UV_EAGAIN) {
@@ -59,7 +66,8 @@ int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
     err = enqueue(&entry);
   }
   if (err != 0 && err != UV_EAGAIN)
-    return refuse(req, err);
+    return refuse(&entry, err);
+  accepted(&entry);
   if (err == 0)
     /* relaxed: only this thread has seen the request so far */
     pkd__store_relaxed(&req->waiter.state,
@@ -74,11 +82,11 @@ int pkd__try(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want) {
 
   if (req == NULL || object == NULL)
     return UV_EINVAL;
-  if ((err = pkd__req_startable(req)) != 0)
+  if ((err = startable(req, object, kind, want)) != 0)
     return err;
   prepare(&entry, req, object, kind, want);
-  err = take(&entry, false);
-  return err == UV_EAGAIN ? refuse(req, UV_EBUSY) : settle(&entry, err);
+  err = take_ahead(&entry);
+  return err == UV_EAGAIN ? refuse(&entry, UV_EBUSY) : settle(&entry, err);
 }
 
 int pkd__block(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want,
@@ -97,24 +105,29 @@ int pkd__block_begin(pkd_req_t* req, void* object, enum pkd__kind kind,
 
   if (req == NULL || object == NULL)
     return UV_EINVAL;
-  if ((err = pkd__req_startable(req)) != 0)
+  if ((err = startable(req, object, kind, want)) != 0)
     return err;
   if (pkd__thread_has_loop())
     return PKD_EDEADLK;
   prepare(&entry, req, object, kind, want);
   req->link.next = (struct pkd__link*)parker;
-  err = take(&entry, false);
+  err = take_ahead(&entry);
   if (err == UV_EAGAIN && deadline != PKD_FOREVER && deadline <= pkd_now())
     err = UV_ETIMEDOUT;
   if (err == UV_EAGAIN)
     err = enqueue(&entry);
+  if (err == UV_EAGAIN)
+    accepted(&entry);
   return err == UV_EAGAIN ? err : settle(&entry, err);
 }
 
 /* The end of a start that nobody has to wait for. */
 static int settle(const struct entry* entry, int err) {
   if (err != 0)
-    return refuse(entry->req, err);
+    return refuse(entry, err);
+  accepted(entry);
+  if (entry->kept != 0)
+    pkd__set_want(entry->req, pkd__gained(entry->face, pkd__want(entry->req)));
   /* relaxed: only this thread has seen the request so far */
   pkd__store_relaxed(
       &entry->req->waiter.state,
@@ -122,9 +135,28 @@ static int settle(const struct entry* entry, int err) {
   return (entry->grant & PKD__LEADS) != 0;
 }
 
-static int refuse(pkd_req_t* req, int err) {
-  req->waiter.token = 0;
+/* What it owned before it owns still. */
+static int refuse(const struct entry* entry, int err) {
+  entry->req->waiter.token = entry->kept;
+  if (entry->kept != 0)
+    entry->req->via.home = entry->kept_home;
   return err;
+}
+
+/* A ticket that climbs is counted anew, by whom it is delivered to. */
+static void accepted(const struct entry* entry) {
+  if (entry->kept_home != NULL)
+    pkd__home_returned(entry->kept_home);
+}
+
+static int startable(const pkd_req_t* req, const void* object,
+                     enum pkd__kind kind, uint32_t want) {
+  uint32_t kept = pkd__kept(pkd__face_of(kind), want);
+  int err = pkd__req_startable(req);
+
+  if (kept == 0 || err == UV_EALREADY)
+    return err;
+  return pkd__owns(req, object, kind) && pkd__want(req) == kept ? 0 : UV_EPERM;
 }
 
 static void prepare(struct entry* entry, pkd_req_t* req, void* object,
@@ -133,6 +165,8 @@ static void prepare(struct entry* entry, pkd_req_t* req, void* object,
   entry->object = object;
   entry->req = req;
   entry->kind = kind;
+  entry->kept = pkd__kept(entry->face, want);
+  entry->kept_home = entry->kept == 0 ? NULL : req->via.home;
   req->via.home = NULL;
   req->waiter.wake = woken_by_stranger;
   req->waiter.token = want;
@@ -142,9 +176,9 @@ static void prepare(struct entry* entry, pkd_req_t* req, void* object,
   pkd__store_relaxed(&req->waiter.key, object);
 }
 
-/* Takes what the request wants, if it is there. While somebody waits, only an
- * object that counts those who wait looks at newcomers at all, and only under
- * the lot's lock. */
+/* Takes what the request wants, if it is there. While somebody waits, only who
+ * climbs, and who comes to an object that counts those who wait, is looked at,
+ * and only under the lot's lock. */
 static int take(struct entry* entry, bool locked) {
   const struct pkd__face* face = entry->face;
 
@@ -158,7 +192,10 @@ static int take(struct entry* entry, bool locked) {
 
     if (old & face->closed)
       return UV_ESHUTDOWN;
-    if (old & face->queued && !(locked && face->joined != NULL))
+    if (entry->kept != 0 && face->hopeless(old) != 0)
+      return face->hopeless(old);
+    if (old & face->queued &&
+        !(locked && (face->joined != NULL || entry->kept != 0)))
       return UV_EAGAIN;
     entry->grant = face->admit(&word, entry->req);
     if (entry->grant == PKD__REFUSED)
@@ -166,6 +203,24 @@ static int take(struct entry* entry, bool locked) {
     if (pkd__word_cas(face, entry->object, old, word))
       return 0;
   }
+}
+
+/* Takes it without waiting. Who climbs goes before those who wait, and while
+ * somebody does, the word must be looked at under the lot's lock. */
+static int take_ahead(struct entry* entry) {
+  int err = take(entry, false);
+
+  if (err != UV_EAGAIN || entry->kept == 0)
+    return err;
+  pkd_lot_enqueue(entry->object, &entry->req->waiter, look, entry);
+  return entry->verdict;
+}
+
+static int look(void* arg) {
+  struct entry* entry = arg;
+
+  entry->verdict = take(entry, true);
+  return 0; /* never wait */
 }
 
 /* Under the lot's lock. Takes, or announces the waiter: then it is queued. */
@@ -200,6 +255,8 @@ static bool announce(const struct entry* entry, uint64_t old) {
 
   if (face->joined != NULL)
     word = face->joined(word, entry->req);
+  if (entry->kept != 0)
+    word |= face->climbing;
   if (word == old || pkd__word_cas(face, entry->object, old, word))
     return true;
   entry->req->waiter.token = token; /* it has not joined */
@@ -211,7 +268,10 @@ static int enqueue(struct entry* entry) {
 
   if (entry->face->in_lot != NULL)
     return entry->face->in_lot->start(entry->req, true);
-  err = pkd_lot_enqueue(entry->object, &entry->req->waiter, enter, entry);
+  err = entry->kept == 0
+            ? pkd_lot_enqueue(entry->object, &entry->req->waiter, enter, entry)
+            : pkd_lot_enqueue_front(entry->object, &entry->req->waiter, enter,
+                                    entry);
   if (err == -EAGAIN) {
     /* It completed what those who wait were waiting for. */
     if (entry->verdict == 0 && entry->face->joined != NULL)

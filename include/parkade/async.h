@@ -14,6 +14,7 @@
 #include <parkade/async/mutex.h>
 #include <parkade/async/once.h>
 #include <parkade/async/req.h>
+#include <parkade/async/rwlock.h>
 #include <parkade/async/sem.h>
 #include <parkade/async/take.h>
 #include <parkade/async/work.h>

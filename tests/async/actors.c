@@ -169,16 +169,22 @@ size_t waiting_at(const void* object) {
 /* --- actors ---------------------------------------------------------------- */
 
 struct target mutex_target(pkd_async_mutex_t* mutex) {
-  return (struct target){.mutex = mutex, .sem = NULL, .n = 1};
+  return (struct target){.mutex = mutex, .n = 1};
 }
 
 struct target sem_target(pkd_async_sem_t* sem, uint32_t n) {
-  return (struct target){.mutex = NULL, .sem = sem, .n = n};
+  return (struct target){.sem = sem, .n = n};
+}
+
+struct target rwlock_target(pkd_async_rwlock_t* lock, uint32_t mode) {
+  return (struct target){.rwlock = lock, .n = mode};
 }
 
 const void* target_address(struct target target) {
-  return target.mutex != NULL ? (const void*)target.mutex
-                              : (const void*)target.sem;
+  if (target.mutex != NULL)
+    return target.mutex;
+  return target.sem != NULL ? (const void*)target.sem
+                            : (const void*)target.rwlock;
 }
 
 void actor_init(struct actor* actor, unsigned number, struct target target) {
@@ -209,6 +215,36 @@ static void on_answer(pkd_req_t* req, int status) {
   answer((struct actor*)req, status);
 }
 
+static int ask(pkd_loop_t* loop, pkd_req_t* req, const struct target* target) {
+  if (target->mutex != NULL)
+    return pkd_async_mutex_lock(loop, req, target->mutex, on_answer);
+  if (target->sem != NULL)
+    return pkd_async_sem_acquire(loop, req, target->sem, target->n, on_answer);
+  if (target->n == PKD_ASYNC_RWLOCK_READ)
+    return pkd_async_rwlock_rdlock(loop, req, target->rwlock, on_answer);
+  if (target->n == PKD_ASYNC_RWLOCK_WRITE)
+    return pkd_async_rwlock_wrlock(loop, req, target->rwlock, on_answer);
+  if (target->n == PKD_ASYNC_RWLOCK_UP)
+    return pkd_async_rwlock_uplock(loop, req, target->rwlock, on_answer);
+  return pkd_async_rwlock_upgrade(loop, req, target->rwlock, on_answer);
+}
+
+static int ask_blocking(pkd_req_t* req, const struct target* target,
+                        pkd_deadline_t deadline) {
+  if (target->mutex != NULL)
+    return pkd_async_mutex_lock_blocking(req, target->mutex, deadline);
+  if (target->sem != NULL)
+    return pkd_async_sem_acquire_blocking(req, target->sem, target->n,
+                                          deadline);
+  if (target->n == PKD_ASYNC_RWLOCK_READ)
+    return pkd_async_rwlock_rdlock_blocking(req, target->rwlock, deadline);
+  if (target->n == PKD_ASYNC_RWLOCK_WRITE)
+    return pkd_async_rwlock_wrlock_blocking(req, target->rwlock, deadline);
+  if (target->n == PKD_ASYNC_RWLOCK_UP)
+    return pkd_async_rwlock_uplock_blocking(req, target->rwlock, deadline);
+  return pkd_async_rwlock_upgrade_blocking(req, target->rwlock, deadline);
+}
+
 static void start_on_loop(void* arg) {
   struct actor* actor = arg;
   struct target* target = &actor->target;
@@ -216,11 +252,7 @@ static void start_on_loop(void* arg) {
 
   if (actor->timeout != PKD_NO_TIMEOUT)
     pkd_req_set_timeout(&actor->req, actor->timeout);
-  actor->started =
-      target->mutex != NULL
-          ? pkd_async_mutex_lock(loop, &actor->req, target->mutex, on_answer)
-          : pkd_async_sem_acquire(loop, &actor->req, target->sem, target->n,
-                                  on_answer);
+  actor->started = ask(loop, &actor->req, target);
 }
 
 static void* block(void* arg) {
@@ -230,11 +262,7 @@ static void* block(void* arg) {
                                 ? PKD_FOREVER
                                 : pkd_after(actor->timeout * 1000000);
 
-  answer(actor, target->mutex != NULL
-                    ? pkd_async_mutex_lock_blocking(&actor->req, target->mutex,
-                                                    deadline)
-                    : pkd_async_sem_acquire_blocking(&actor->req, target->sem,
-                                                     target->n, deadline));
+  answer(actor, ask_blocking(&actor->req, target, deadline));
   return NULL;
 }
 
@@ -271,7 +299,9 @@ void actor_end(struct actor* actor) {
 int actor_release(struct actor* actor) {
   struct target* target = &actor->target;
 
-  return target->mutex != NULL
-             ? pkd_async_mutex_unlock(&actor->req, target->mutex)
-             : pkd_async_sem_release(&actor->req, target->sem, target->n);
+  if (target->mutex != NULL)
+    return pkd_async_mutex_unlock(&actor->req, target->mutex);
+  return target->sem != NULL
+             ? pkd_async_sem_release(&actor->req, target->sem, target->n)
+             : pkd_async_rwlock_unlock(&actor->req, target->rwlock);
 }

@@ -21,9 +21,10 @@ enum place { LOOP_A, LOOP_B, THREAD };
 
 /** What actors ask for. */
 struct target {
-  pkd_async_mutex_t* mutex; /* or NULL: the semaphore */
+  pkd_async_mutex_t* mutex; /* or NULL, as the others */
   pkd_async_sem_t* sem;
-  uint32_t n;
+  pkd_async_rwlock_t* rwlock;
+  uint32_t n; /* permits; or a pkd_async_rwlock_mode_t */
 };
 
 enum { NOT_YET = 12345 };
@@ -99,6 +100,7 @@ size_t waiting_at(const void* object);
 
 struct target mutex_target(pkd_async_mutex_t* mutex);
 struct target sem_target(pkd_async_sem_t* sem, uint32_t n);
+struct target rwlock_target(pkd_async_rwlock_t* lock, uint32_t mode);
 const void* target_address(struct target target);
 
 #endif
