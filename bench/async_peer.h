@@ -32,6 +32,9 @@ struct async_peer {
   uint64_t (*loops)(uint64_t tasks, uint64_t count);
   /* k permits over a yield, `tasks` on one loop, two permits each */
   uint64_t (*permits)(uint64_t k, uint64_t tasks, uint64_t count);
+  /* four tasks on one loop and two threads that block, all on one lock, for `ms`;
+   * returns the operations, *longest is the longest wait */
+  uint64_t (*mixed)(uint64_t ms, uint64_t* longest);
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include "async_peer.h"
 
 extern const struct async_peer async_parkade;
+uint64_t async_parkade_mixed(uint64_t ms, uint64_t* longest);
 extern const struct async_peer async_fifo;    /* floor */
 extern const struct async_peer async_uv_send; /* floor */
 #ifdef BENCH_RUST

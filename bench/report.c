@@ -131,7 +131,12 @@ static void print_goal(const struct cell* cell, const struct goal* goal) {
       return;
     }
     got = cell_ratio(cell, (unsigned)other, goal->metric);
-    got = got > 0 ? 1 / got : 0;
+    if (got <= 0) {
+      printf("    goal: %s against %s: not measured\n",
+             metric_name(goal->metric), cell->candidate[other].name);
+      return;
+    }
+    got = 1 / got;
     met = got <= goal->factor;
     printf("    goal: %s at most %.2f of %s: %.2f %s\n",
            metric_name(goal->metric), goal->factor, cell->candidate[other].name,

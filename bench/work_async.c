@@ -120,6 +120,17 @@ static void permits_round(const void* peer, const void* size, unsigned ms,
   set(result, p->permits(s->permits, s->tasks, count), count);
 }
 
+static void mixed_round(const void* peer, const void* size, unsigned ms,
+                        struct result* result) {
+  const struct async_peer* p = peer;
+  uint64_t longest;
+  uint64_t ops = p->mixed(ms, &longest);
+
+  (void)size;
+  set(result, (uint64_t)ms * 1000000, ops);
+  result->value[LONGEST] = (double)longest;
+}
+
 /* Which of the peer's functions a cell needs: its offset in struct async_peer. */
 static bool has(const struct async_peer* p, size_t offset) {
   void (*function)(void);
@@ -224,8 +235,16 @@ static void work_two_loops(void) {
       "hand-off", loops_round, WITH(loops), &fifty, "tokio", 0.6);
 }
 
+static void work_mixed(void) {
+  static const struct tasks none = {0, 0, 0};
+
+  run("async/mixed", "4 tasks of one loop and 2 blocking threads, one lock",
+      "section", mixed_round, WITH(mixed), &none, "tokio", 1.0);
+}
+
 void work_async(void) {
   work_free();
   work_one_loop();
   work_two_loops();
+  work_mixed();
 }

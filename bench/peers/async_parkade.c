@@ -8,11 +8,11 @@
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "async_peers.h"
+#include "must.h"
 #include "peer.h"
 
 struct run;
@@ -45,13 +45,6 @@ struct run {
   pkd_req_cb holds; /* what a task does when the lock is its own */
   uint64_t n;       /* permits */
 };
-
-static void must(int rc, const char* what) {
-  if (rc < 0) {
-    fprintf(stderr, "parkade-bench: %s: %s\n", what, pkd_strerror(rc));
-    exit(1);
-  }
-}
 
 static void open_run(struct run* run, struct shared* shared, uint64_t tasks,
                      pkd_req_cb holds) {
@@ -328,6 +321,15 @@ static uint64_t permits(uint64_t k, uint64_t tasks, uint64_t count) {
   return shared.end - shared.begin;
 }
 
-const struct async_peer async_parkade = {"parkade", try_pairs, lock_pairs,
-                                         yields,    burst,     cancel,
-                                         cross,     loops,     permits};
+const struct async_peer async_parkade = {
+    .name = "parkade",
+    .try_pairs = try_pairs,
+    .lock_pairs = lock_pairs,
+    .yields = yields,
+    .burst = burst,
+    .cancel = cancel,
+    .cross = cross,
+    .loops = loops,
+    .permits = permits,
+    .mixed = async_parkade_mixed,
+};

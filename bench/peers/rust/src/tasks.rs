@@ -24,6 +24,7 @@ pub struct AsyncPeer {
     cross: Option<extern "C" fn(u64) -> u64>,
     loops: Option<extern "C" fn(u64, u64) -> u64>,
     permits: Option<extern "C" fn(u64, u64, u64) -> u64>,
+    mixed: Option<extern "C" fn(u64, *mut u64) -> u64>,
 }
 
 unsafe impl Sync for AsyncPeer {}
@@ -319,6 +320,79 @@ extern "C" fn tokio_permits(k: u64, tasks: u64, count: u64) -> u64 {
     shared.ns()
 }
 
+// What four tasks and two threads on one lock share; the lock guards it.
+struct Mixed {
+    ops: AtomicU64,
+    longest: AtomicU64,
+    until: u64,
+}
+
+impl Mixed {
+    fn note(&self, asked: u64) {
+        let waited = now() - asked;
+
+        self.ops.store(self.ops.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        if waited > self.longest.load(Ordering::Relaxed) {
+            self.longest.store(waited, Ordering::Relaxed);
+        }
+    }
+}
+
+extern "C" fn tokio_mixed(ms: u64, longest: *mut u64) -> u64 {
+    let lock = Arc::new(tokio::sync::Mutex::new(()));
+    let mixed = Arc::new(Mixed {
+        ops: AtomicU64::new(0),
+        longest: AtomicU64::new(0),
+        until: now() + ms * 1000000,
+    });
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let (lock, mixed) = (lock.clone(), mixed.clone());
+
+            std::thread::spawn(move || loop {
+                let asked = now();
+
+                if asked >= mixed.until {
+                    break;
+                }
+                let guard = lock.blocking_lock();
+                mixed.note(asked);
+                drop(guard);
+            })
+        })
+        .collect();
+    let runtime = runtime();
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let (lock, mixed) = (lock.clone(), mixed.clone());
+
+            runtime.spawn(async move {
+                loop {
+                    let asked = now();
+
+                    if asked >= mixed.until {
+                        break;
+                    }
+                    let guard = lock.lock().await;
+                    mixed.note(asked);
+                    drop(guard);
+                }
+            })
+        })
+        .collect();
+
+    runtime.block_on(async {
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    unsafe { *longest = mixed.longest.load(Ordering::Relaxed) };
+    mixed.ops.load(Ordering::Relaxed)
+}
+
 #[no_mangle]
 pub static async_tokio: AsyncPeer = AsyncPeer {
     name: b"tokio\0".as_ptr(),
@@ -330,6 +404,7 @@ pub static async_tokio: AsyncPeer = AsyncPeer {
     cross: Some(tokio_mutex::cross),
     loops: Some(tokio_mutex::loops),
     permits: Some(tokio_permits),
+    mixed: Some(tokio_mixed),
 };
 
 #[no_mangle]
@@ -343,4 +418,5 @@ pub static async_async_lock: AsyncPeer = AsyncPeer {
     cross: Some(async_lock_mutex::cross),
     loops: Some(async_lock_mutex::loops),
     permits: None,
+    mixed: None,
 };
