@@ -231,6 +231,18 @@ static void latch(int kind) {
   scenario_nobody_at(&s->latch);
 }
 
+/* Who comes when it was opened for others sees as much as they. */
+static void latch_waited_and_tried(int unused) {
+  (void)unused;
+  start();
+  s->latch = (pkd_latch_t)PKD_LATCH_INIT(2);
+  spawn(counts_down, 2);
+  spawn(waits_latch, 1);
+  spawn(tries_latch, 1);
+  explore_join();
+  scenario_nobody_at(&s->latch);
+}
+
 static pkd_latch_t* short_latch;
 
 static void arrives_and_frees(void* arg) {
@@ -722,6 +734,12 @@ const explore_scenario_t explore_sync[] = {
     {"sync/latch", latch, 0, OK, 0, DEEP},
     {"sync/latch-timed", latch, 1, OK, 3, LATE},
     {"sync/latch-try", latch, 2, OK, 0, DEEP},
+    {"sync/latch-waited-and-tried",
+     latch_waited_and_tried,
+     0,
+     OK,
+     0,
+     {.preemptions = 2}},
     {"sync/latch-freed", latch_freed, 0, OK, 0, DEEP},
     {"sync/once", once, 2, OK, 0, DEEP},
     {"sync/once-of-three", once, 3, OK, 0, WIDE},
