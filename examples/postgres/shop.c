@@ -9,17 +9,16 @@
  *   - a once creates the tables. Who comes first is the one who does it, over
  *     several statements; the others wait. The very first finds its connection
  *     cut: then the next who waits does it;
- *   - a mutex guards the prices, which are kept in memory. To reload them takes
- *     two queries, and nobody may see one new price and one old. (Here whoever
- *     reads holds the mutex for a copy only, without I/O. Where readers hold it
- *     across I/O of their own, a reader-writer lock lets them in together.)
+ *   - a reader-writer lock guards the prices, which are kept in memory. To
+ *     reload them takes two queries, and nobody may see one new price and one
+ *     old. Sales go on side by side, and no price changes before they are booked.
  *
  * Always in this order: connection, tables, prices. In the end it asks the
  * database whether all was right. */
 #include "pool.h"
 
-#include <parkade/async/mutex.h>
 #include <parkade/async/once.h>
+#include <parkade/async/rwlock.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,12 +42,15 @@ static int cuts; /* connections that were cut */
 static int left = VISITS;
 static const char* verdict = "unknown";
 
-static pkd_async_mutex_t mutex;
+static pkd_async_rwlock_t rwlock;
 static struct {
   int loaded;
   int tea;
   int cake;
-} prices; /* under mutex */
+} prices; /* under rwlock */
+
+static int sales; /* under way, by readers: the loop's thread counts */
+static int most_sales;
 
 static void begin(struct visit* visit);
 static void on_connection(struct lease* lease, int status);
@@ -56,7 +58,9 @@ static void on_once(pkd_req_t* req, int status);
 static void create(struct visit* visit);
 static void on_created(struct session* session, const PGresult* result);
 static void read_prices(struct visit* visit);
-static void on_prices_mine(pkd_req_t* req, int status);
+static void reload_prices(struct visit* visit);
+static void on_may_read(pkd_req_t* req, int status);
+static void on_may_write(pkd_req_t* req, int status);
 static void on_raised(struct session* session, const PGresult* result);
 static void on_tea(struct session* session, const PGresult* result);
 static void on_cake(struct session* session, const PGresult* result);
@@ -83,8 +87,9 @@ int main(int argc, char** argv) {
   }
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
   must(uv_loop_close(uv_default_loop()));
-  printf("%d visits over %d connections (%d opened, %d cut): %s\n", VISITS,
-         POOL_SIZE, pool.opened, cuts, verdict);
+  printf("%d visits over %d connections (%d opened, %d cut), %d sales at once: "
+         "%s\n",
+         VISITS, POOL_SIZE, pool.opened, cuts, most_sales, verdict);
   return strcmp(verdict, "right") == 0 ? 0 : 1;
 }
 
@@ -108,7 +113,7 @@ static void on_connection(struct lease* lease, int status) {
 static const char* const schema[] = {
     "CREATE TABLE price (name text PRIMARY KEY, cents int)",
     "INSERT INTO price VALUES ('tea', 200), ('cake', 300)",
-    "CREATE TABLE sale (visit int PRIMARY KEY, tea int, cake int)",
+    "CREATE TABLE sale (visit int PRIMARY KEY, tea int, cake int, listed int)",
     "ALTER TABLE sale ADD backend int DEFAULT pg_backend_pid()",
 };
 
@@ -156,17 +161,30 @@ static void on_created(struct session* session, const PGresult* result) {
 
 static void read_prices(struct visit* visit) {
   visit->prices.data = visit;
-  must(pkd_async_mutex_lock(&locks, &visit->prices, &mutex, on_prices_mine));
+  if (visit->number % RELOAD_EVERY == 0)
+    reload_prices(visit);
+  else
+    must(pkd_async_rwlock_rdlock(&locks, &visit->prices, &rwlock, on_may_read));
 }
 
-static void on_prices_mine(pkd_req_t* req, int status) {
+static void on_may_read(pkd_req_t* req, int status) {
   struct visit* visit = req->data;
   must(status);
-  if (!prices.loaded || visit->number % RELOAD_EVERY == 0) {
-    run(visit, "UPDATE price SET cents = cents + 1", on_raised);
+  if (prices.loaded) {
+    sell(visit);
     return;
   }
-  sell(visit);
+  must(pkd_async_rwlock_unlock(req, &rwlock));
+  reload_prices(visit);
+}
+
+static void reload_prices(struct visit* visit) {
+  must(pkd_async_rwlock_wrlock(&locks, &visit->prices, &rwlock, on_may_write));
+}
+
+static void on_may_write(pkd_req_t* req, int status) {
+  must(status);
+  run(req->data, "UPDATE price SET cents = cents + 1", on_raised);
 }
 
 static void on_raised(struct session* session, const PGresult* result) {
@@ -181,25 +199,30 @@ static void on_tea(struct session* session, const PGresult* result) {
   run(session->data, "SELECT cents FROM price WHERE name = 'cake'", on_cake);
 }
 
+/* From now on a reader like the others, and no other writer was in between. */
 static void on_cake(struct session* session, const PGresult* result) {
+  struct visit* visit = session->data;
   prices.cake = number_in(result);
   prices.loaded = 1;
-  sell(session->data);
+  must(pkd_async_rwlock_downgrade(&visit->prices, &rwlock));
+  sell(visit);
 }
 
-/* ---- the sale ------------------------------------------------------------------ */
+/* ---- the sale: a reader until it is booked ---------------------------------- */
 
-/* Copies the prices and lets the next one at them; then the sale takes its time. */
 static void sell(struct visit* visit) {
   const char* const parameters[] = {visit->text[0], visit->text[1],
                                     visit->text[2]};
   snprintf(visit->text[0], sizeof visit->text[0], "%d", visit->number);
   snprintf(visit->text[1], sizeof visit->text[1], "%d", prices.tea);
   snprintf(visit->text[2], sizeof visit->text[2], "%d", prices.cake);
-  must(pkd_async_mutex_unlock(&visit->prices, &mutex));
-  must(session_query(visit->lease.session,
-                     "INSERT INTO sale (visit, tea, cake) VALUES ($1, $2, $3)",
-                     3, parameters, on_sold));
+  if (++sales > most_sales)
+    most_sales = sales;
+  must(session_query(
+      visit->lease.session,
+      "INSERT INTO sale (visit, tea, cake, listed)"
+      " SELECT $1::int, $2::int, $3::int, cents FROM price WHERE name = 'tea'",
+      3, parameters, on_sold));
 }
 
 static void on_sold(struct session* session, const PGresult* result) {
@@ -208,6 +231,8 @@ static void on_sold(struct session* session, const PGresult* result) {
     fprintf(stderr, "shop: %s", session_error(session));
     exit(1);
   }
+  sales--;
+  must(pkd_async_rwlock_unlock(&visit->prices, &rwlock));
   pool_put(&visit->lease);
   if (--left == 0)
     must(pool_get(&pool, &visit->lease, QUEUE_MS, check));
@@ -221,6 +246,7 @@ static const char question[] =
     "SELECT CASE"
     " WHEN count(*) <> $1::int THEN 'sales are missing'"
     " WHEN bool_or(cake <> tea + 100) THEN 'old and new prices are mixed'"
+    " WHEN bool_or(tea <> listed) THEN 'a price changed during a sale'"
     " WHEN count(DISTINCT tea) < 2 THEN 'no price ever changed'"
     " WHEN count(DISTINCT backend) > $2::int THEN 'too many connections'"
     " ELSE 'right' END FROM sale";
