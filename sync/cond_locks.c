@@ -17,8 +17,9 @@
 #include "word/fair_mutex.h"
 #include "word/mutex.h"
 
-/* Unlike any token of the locks' own. */
-#define TAG (UINT64_C(0x636f6e64) << 32)
+_Static_assert((int)PKD__COND_RDLOCK == (int)PKD__RW_READ &&
+                   (int)PKD__COND_WRLOCK == (int)PKD__RW_WRITE,
+               "a rwlock reads its mode in a condition's token");
 
 /* --- the mutex ------------------------------------------------------------- */
 
@@ -211,22 +212,18 @@ static const struct pkd__cond_lock wrlock = {
 /* --- which ----------------------------------------------------------------- */
 
 uint64_t pkd__cond_token(enum pkd__cond_kind kind) {
-  switch (kind) {
-  case PKD__COND_RDLOCK:
-    return pkd__rw_token(PKD__RW_READ);
-  case PKD__COND_WRLOCK:
-    return pkd__rw_token(PKD__RW_WRITE);
-  case PKD__COND_MUTEX:
-  case PKD__COND_FAIR:
-  default:
-    return TAG | (uint64_t)kind;
-  }
+  return PKD__COND_TAG | (uint64_t)kind;
 }
 
 const struct pkd__cond_lock* pkd__cond_lock_of(uint64_t token) {
-  if (token == pkd__rw_token(PKD__RW_READ))
+  switch (token & 7) {
+  case PKD__COND_RDLOCK:
     return &rdlock;
-  if (token == pkd__rw_token(PKD__RW_WRITE))
+  case PKD__COND_WRLOCK:
     return &wrlock;
-  return token == pkd__cond_token(PKD__COND_FAIR) ? &fair_mutex : &mutex;
+  case PKD__COND_FAIR:
+    return &fair_mutex;
+  default:
+    return &mutex;
+  }
 }

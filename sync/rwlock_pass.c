@@ -81,7 +81,7 @@ static void begin(struct pass* p, const pkd_waiter_t* oldest) {
 
   p->turn = NOBODY;
   if (p->share == 0 && !p->gave_up &&
-      (oldest->token & ~UINT64_C(0xffffffff)) != PKD__RW_TAG)
+      !pkd__rw_is_ours(oldest->token, oldest->state))
     return; /* a stranger, where our lock once was */
   p->begun = true;
   old = pkd__load_relaxed(&p->l->word); /* relaxed: exchanges decide */
@@ -153,7 +153,7 @@ static pkd_unpark_op_t take_sharer(struct pass* p, enum pkd__rw_mode mode) {
 
 static pkd_unpark_op_t choose(void* arg, pkd_waiter_t* waiter) {
   struct pass* p = arg;
-  enum pkd__rw_mode mode = (enum pkd__rw_mode)(waiter->token & 7);
+  enum pkd__rw_mode mode = pkd__rw_mode_of(waiter->token);
   bool stop = p->writer || p->up || p->upgraded;
 
   if (!p->begun)

@@ -15,8 +15,25 @@
  * the queue by address alone; it may find a stranger there.) */
 #define PKD__RW_TAG (UINT64_C(0x72776c6b) << 32)
 
+/* The same for a thread that waits at a condition with a rwlock; below it the
+ * mode. While it is still at the condition its state is 0; in the queue of the
+ * lock, where a signal has moved it, it is not. */
+#define PKD__COND_TAG (UINT64_C(0x636f6e64) << 32)
+
 static inline uint64_t pkd__rw_token(enum pkd__rw_mode mode) {
   return PKD__RW_TAG | (uint64_t)mode;
+}
+
+/** Does a waiter with this token and state wait for a rwlock, and no condition? */
+static inline bool pkd__rw_is_ours(uint64_t token, uint32_t state) {
+  uint64_t tag = token & ~UINT64_C(0xffffffff);
+
+  return tag == PKD__RW_TAG ||
+         (tag == PKD__COND_TAG && state != 0 && (token & 7) <= PKD__RW_UPGRADE);
+}
+
+static inline enum pkd__rw_mode pkd__rw_mode_of(uint64_t token) {
+  return (enum pkd__rw_mode)(token & 7);
 }
 
 /** Gives up a share and passes the lock on, fairly if asked to.

@@ -41,10 +41,10 @@ typedef struct pkd_cond {
 
 /* The lock of a waiter, and how it holds it. */
 enum pkd__cond_kind {
-  PKD__COND_MUTEX,
-  PKD__COND_FAIR,
-  PKD__COND_RDLOCK,
-  PKD__COND_WRLOCK
+  PKD__COND_RDLOCK = 0, /* these two as in src/word/rwlock.h */
+  PKD__COND_WRLOCK = 3,
+  PKD__COND_MUTEX = 6,
+  PKD__COND_FAIR = 7
 };
 
 /* Out of line. Use the functions below. */

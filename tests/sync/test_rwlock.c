@@ -773,6 +773,36 @@ static void destructors_of_a_thread_may_write(void** state) {
   pthread_key_delete(late_key);
 }
 
+static void must_not_wake(pkd_waiter_t* waiter) {
+  waiter->state = 99;
+}
+
+/* A reader whose unlock was the last looks into the queue by address alone: the
+ * lock may be gone, and somebody else's object, with waiters, in its place. This
+ * is the second half of such an unlock. */
+static void a_reader_that_has_left_lets_strangers_alone(void** state) {
+  static const uint64_t tokens[] = {
+      0,
+      1,
+      3,
+      UINT64_MAX,
+      UINT64_C(0x7f0012345678),
+      UINT64_C(0x636f6e64) << 32, /* at a condition, with a rwlock */
+      (UINT64_C(0x636f6e64) << 32) | 3};
+
+  (void)state;
+  for (size_t i = 0; i < LENGTH(tokens); i++) {
+    pkd_rwlock_t not_ours = {8, 0}; /* looks free, with a queue */
+    pkd_waiter_t waiter = {.wake = must_not_wake, .token = tokens[i]};
+
+    assert_int_equal(pkd_lot_enqueue(&not_ours, &waiter, NULL, NULL), 0);
+    pkd__rwlock_rdunlock_slow(&not_ours, 32 + 8);
+    assert_int_equal(not_ours.word, 8);
+    assert_int_equal(waiter.state, 0);
+    assert_int_equal(pkd_lot_remove(&waiter, NULL, NULL), 0);
+  }
+}
+
 /* --- sections -------------------------------------------------------------- */
 
 static int leave_by_return(pkd_rwlock_t* l) {
@@ -852,6 +882,7 @@ int main(void) {
       cmocka_unit_test(misuse_stops_the_program_with_one_line),
       cmocka_unit_test(a_child_of_fork_has_the_lock_and_nobody_waiting),
       cmocka_unit_test(destructors_of_a_thread_may_write),
+      cmocka_unit_test(a_reader_that_has_left_lets_strangers_alone),
       cmocka_unit_test(a_section_is_unlocked_however_it_is_left),
   };
   return cmocka_run_group_tests_name("rwlock", tests, NULL, NULL);
