@@ -18,6 +18,7 @@
 
 #include "bucket.h"
 #include "os/os.h"
+#include "panic.h"
 
 /* How many an unpark_all wakes before it drops the lock: a bucket is held for a
  * microsecond or so, however many wait. */
@@ -49,13 +50,23 @@ static void wake(const struct chosen* chosen, uint64_t token) {
 
 /* --- waiting --------------------------------------------------------------- */
 
+/* A second place for one waiter would tear both queues. (A child of fork may
+ * hold waiters that stood in a queue of its parent's.) */
+static void push(pkd_waiter_t** slot, const void* key, pkd_waiter_t* waiter,
+                 bool front) {
+  if (pkd__queued(waiter) && !pkd__forked())
+    pkd__panic("pkd_lot_enqueue", waiter,
+               "is queued already, or its memory was not zeroed");
+  pkd__queue_push(slot, key, waiter, front);
+}
+
 int pkd__lot_enqueue(const void* key, pkd_waiter_t* waiter,
                      pkd_validate_cb validate, void* arg, bool front) {
   struct pkd__bucket* bucket = pkd__bucket_lock(key);
   bool wanted = validate == NULL || validate(arg);
 
   if (wanted)
-    pkd__queue_push(pkd__queue_find(&bucket->root, key), key, waiter, front);
+    push(pkd__queue_find(&bucket->root, key), key, waiter, front);
   pkd__bucket_unlock(bucket);
   return wanted ? 0 : -EAGAIN;
 }
@@ -78,7 +89,7 @@ int pkd_lot_enqueue_behind(const void* key, pkd_waiter_t* waiter,
   bool wanted = join(arg, *slot) != 0;
 
   if (wanted)
-    pkd__queue_push(slot, key, waiter, false);
+    push(slot, key, waiter, false);
   pkd__bucket_unlock(bucket);
   return wanted ? 0 : -EAGAIN;
 }

@@ -55,6 +55,27 @@ static void who_is_enqueued_in_front_is_served_first(void** state) {
   pkd_lot_unpark_all(&here, 0);
 }
 
+static int join_behind(void* arg, pkd_waiter_t* oldest) {
+  *(pkd_waiter_t**)arg = oldest;
+  return oldest != NULL;
+}
+
+static void enqueue_behind_sees_the_oldest_and_may_decline(void** state) {
+  pkd_waiter_t* seen = &conts[9].waiter;
+
+  (void)state;
+  assert_int_equal(
+      pkd_lot_enqueue_behind(&here, &conts[0].waiter, join_behind, &seen),
+      -EAGAIN);
+  assert_null(seen);
+  queue(&here, 1, 2);
+  assert_int_equal(
+      pkd_lot_enqueue_behind(&here, &conts[0].waiter, join_behind, &seen), 0);
+  assert_ptr_equal(seen, &conts[1].waiter);
+  assert_waiting(&here, "1 2 0 ");
+  pkd_lot_unpark_all(&here, 0);
+}
+
 static void remove_at_any_place_keeps_the_order(void** state) {
   static const char* const left[] = {"1 2 3 ", "0 2 3 ", "0 1 3 ", "0 1 2 "};
 
@@ -89,6 +110,27 @@ static void remove_of_the_only_one_says_it_was_the_last(void** state) {
   assert_int_equal(conts[0].woken, 0);
 }
 
+static void remove_if_asks_only_about_one_that_is_queued(void** state) {
+  struct note note = {0};
+  int yes = 1, no = 0;
+
+  (void)state;
+  assert_int_equal(
+      pkd_lot_remove_if(&conts[0].waiter, say, NULL, note_removed, &note),
+      -ENOENT); /* say(NULL) would crash */
+  queue(&here, 0, 2);
+  assert_int_equal(
+      pkd_lot_remove_if(&conts[0].waiter, say, &no, note_removed, &note),
+      -EAGAIN);
+  assert_int_equal(note.calls, 0);
+  assert_waiting(&here, "0 1 ");
+  assert_int_equal(
+      pkd_lot_remove_if(&conts[0].waiter, say, &yes, note_removed, &note), 0);
+  assert_int_equal(note.calls, 1);
+  assert_waiting(&here, "1 ");
+  pkd_lot_unpark_all(&here, 0);
+}
+
 static void remove_of_one_that_is_not_queued_is_enoent(void** state) {
   struct note note = {0};
   pkd_waiter_t* never = &conts[1].waiter;
@@ -104,6 +146,23 @@ static void remove_of_one_that_is_not_queued_is_enoent(void** state) {
   assert_int_equal(pkd_lot_remove(&conts[0].waiter, note_removed, &note),
                    -ENOENT);
   assert_int_equal(note.calls, 0);
+}
+
+static const char* program;
+
+/* In a process that is no child of fork: there, what a parent queued is not in
+ * the way of what the child queues. */
+static void queue_one_twice(void) {
+  execl(program, program, "--queue-one-twice", (char*)NULL);
+}
+
+static void one_waiter_in_two_queues_stops_the_program(void** state) {
+  char words[512];
+
+  (void)state;
+  assert_int_equal(last_words(queue_one_twice, words, sizeof words), SIGABRT);
+  assert_non_null(strstr(words, "pkd_lot_enqueue: "));
+  assert_non_null(strstr(words, "is queued already"));
 }
 
 /* --- unpark_one and unpark_all --------------------------------------------- */
@@ -232,50 +291,6 @@ static void a_woken_waiter_is_not_touched_again(void** state) {
   }
 }
 
-/* --- fairness -------------------------------------------------------------- */
-
-static int fair_after(uint32_t due) {
-  struct note note = {.ops = "w!", .requeue_op = PKD_REQUEUE_WAKE_ONE};
-  int fair;
-
-  conts[0].waiter.due = due;
-  queue(&here, 0, 1);
-  fair = pkd_lot_unpark_one(&here, NULL, NULL).be_fair;
-  queue(&here, 0, 1);
-  assert_int_equal(
-      pkd_lot_unpark_filter(&here, note_decide, NULL, &note).be_fair, fair);
-  queue(&here, 0, 1);
-  assert_int_equal(
-      pkd_lot_unpark_requeue(&here, &there, note_choose, NULL, 0, &note)
-          .be_fair,
-      fair);
-  return fair;
-}
-
-static void an_unpark_is_fair_to_who_is_past_its_due(void** state) {
-  (void)state;
-  assert_true(fair_after(pkd_lot_due(pkd_now())));
-  assert_true(fair_after(pkd_lot_due(pkd_now() - 10 * MS)));
-  assert_false(fair_after(pkd_lot_due(pkd_after(600 * SECOND))));
-  assert_false(fair_after(0)); /* never */
-}
-
-static void the_first_dequeued_decides_not_the_first_shown(void** state) {
-  struct note note = {.ops = "sw."};
-  struct note again = {.ops = "sw."};
-
-  (void)state;
-  conts[0].waiter.due = pkd_lot_due(pkd_now());
-  queue(&here, 0, 3);
-  assert_false(pkd_lot_unpark_filter(&here, note_decide, NULL, &note).be_fair);
-  pkd_lot_unpark_all(&here, 0);
-  conts[0].waiter.due = 0;
-  conts[1].waiter.due = pkd_lot_due(pkd_now());
-  queue(&here, 0, 3);
-  assert_true(pkd_lot_unpark_filter(&here, note_decide, NULL, &again).be_fair);
-  pkd_lot_unpark_all(&here, 0);
-}
-
 /* --- looking, and strangers ------------------------------------------------ */
 
 static void for_each_shows_everybody_or_one_address(void** state) {
@@ -315,14 +330,17 @@ static void a_hundred_thousand_strangers_are_no_hindrance(void** state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, finish_empty)
 
-int main(void) {
+int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
       TEST(a_continuation_is_woken_once_with_the_token),
       TEST(validate_decides_whether_it_is_queued),
       TEST(who_is_enqueued_in_front_is_served_first),
+      TEST(enqueue_behind_sees_the_oldest_and_may_decline),
       TEST(remove_at_any_place_keeps_the_order),
       TEST(remove_of_the_only_one_says_it_was_the_last),
+      TEST(remove_if_asks_only_about_one_that_is_queued),
       TEST(remove_of_one_that_is_not_queued_is_enoent),
+      TEST(one_waiter_in_two_queues_stops_the_program),
       TEST(finish_is_called_once_also_when_nobody_waits),
       TEST(unpark_one_takes_the_oldest_and_says_if_more_wait),
       TEST(without_finish_the_token_is_zero),
@@ -330,10 +348,15 @@ int main(void) {
       TEST(unpark_all_ends_although_the_woken_queue_again),
       TEST(wake_runs_without_the_bucket_lock),
       TEST(a_woken_waiter_is_not_touched_again),
-      TEST(an_unpark_is_fair_to_who_is_past_its_due),
-      TEST(the_first_dequeued_decides_not_the_first_shown),
       TEST(for_each_shows_everybody_or_one_address),
       TEST(a_hundred_thousand_strangers_are_no_hindrance),
   };
+
+  program = argv[0];
+  if (argc == 2 && strcmp(argv[1], "--queue-one-twice") == 0) {
+    pkd_lot_enqueue(&here, &conts[0].waiter, NULL, NULL);
+    pkd_lot_enqueue(&there, &conts[0].waiter, NULL, NULL);
+    return 0;
+  }
   return cmocka_run_group_tests_name("lot", tests, NULL, NULL);
 }

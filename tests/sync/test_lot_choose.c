@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_lot_choose.c - the unparks that choose: filter and requeue, with
- * continuations and one thread. */
+ * test_lot_choose.c - the unparks that choose: filter, requeue, and when to be
+ * fair; with continuations and one thread. */
 #include "conts.h"
 
 /* --- unpark_filter --------------------------------------------------------- */
@@ -207,6 +207,50 @@ static void remove_after_a_requeue_names_the_new_address(void** state) {
   assert_true(note.was_last);
 }
 
+/* --- fairness -------------------------------------------------------------- */
+
+static int fair_after(uint32_t due) {
+  struct note note = {.ops = "w!", .requeue_op = PKD_REQUEUE_WAKE_ONE};
+  int fair;
+
+  conts[0].waiter.due = due;
+  queue(&here, 0, 1);
+  fair = pkd_lot_unpark_one(&here, NULL, NULL).be_fair;
+  queue(&here, 0, 1);
+  assert_int_equal(
+      pkd_lot_unpark_filter(&here, note_decide, NULL, &note).be_fair, fair);
+  queue(&here, 0, 1);
+  assert_int_equal(
+      pkd_lot_unpark_requeue(&here, &there, note_choose, NULL, 0, &note)
+          .be_fair,
+      fair);
+  return fair;
+}
+
+static void an_unpark_is_fair_to_who_is_past_its_due(void** state) {
+  (void)state;
+  assert_true(fair_after(pkd_lot_due(pkd_now())));
+  assert_true(fair_after(pkd_lot_due(pkd_now() - 10 * MS)));
+  assert_false(fair_after(pkd_lot_due(pkd_after(600 * SECOND))));
+  assert_false(fair_after(0)); /* never */
+}
+
+static void the_first_dequeued_decides_not_the_first_shown(void** state) {
+  struct note note = {.ops = "sw."};
+  struct note again = {.ops = "sw."};
+
+  (void)state;
+  conts[0].waiter.due = pkd_lot_due(pkd_now());
+  queue(&here, 0, 3);
+  assert_false(pkd_lot_unpark_filter(&here, note_decide, NULL, &note).be_fair);
+  pkd_lot_unpark_all(&here, 0);
+  conts[0].waiter.due = 0;
+  conts[1].waiter.due = pkd_lot_due(pkd_now());
+  queue(&here, 0, 3);
+  assert_true(pkd_lot_unpark_filter(&here, note_decide, NULL, &again).be_fair);
+  pkd_lot_unpark_all(&here, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, finish_empty)
 
 int main(void) {
@@ -221,6 +265,8 @@ int main(void) {
       TEST(requeue_from_nobody_only_finishes),
       TEST(requeue_to_the_same_address_keeps_everybody),
       TEST(remove_after_a_requeue_names_the_new_address),
+      TEST(an_unpark_is_fair_to_who_is_past_its_due),
+      TEST(the_first_dequeued_decides_not_the_first_shown),
   };
   return cmocka_run_group_tests_name("lot, choosing", tests, NULL, NULL);
 }
