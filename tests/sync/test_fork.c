@@ -68,6 +68,30 @@ static void a_child_starts_with_an_empty_lot(void** state) {
   crew_join(&crew);
 }
 
+/* Memory that was queued in the parent is not queued in the child, and can be. */
+static pkd_waiter_t inherited[3];
+
+static void queue_what_was_inherited(void) {
+  for (unsigned i = 0; i < 3; i++) {
+    MUST(pkd_lot_remove(&inherited[i], NULL, NULL) == -ENOENT);
+    MUST(pkd_lot_enqueue(&here, &inherited[i], NULL, NULL) == 0);
+  }
+  MUST(waiting_at(&here) == 3);
+  for (unsigned i = 0; i < 3; i++)
+    MUST(pkd_lot_remove(&inherited[i], NULL, NULL) == 0);
+  MUST(waiting_at(&here) == 0);
+}
+
+static void an_inherited_waiter_is_not_queued(void** state) {
+  (void)state;
+  for (unsigned i = 0; i < 3; i++)
+    pkd_lot_enqueue(&here, &inherited[i], NULL, NULL);
+  assert_int_equal(run_in_child(queue_what_was_inherited), 0);
+  assert_int_equal(waiting_at(&here), 3);
+  for (unsigned i = 0; i < 3; i++)
+    pkd_lot_remove(&inherited[i], NULL, NULL);
+}
+
 /* --- locks ----------------------------------------------------------------- */
 
 static void lock_once(void* arg, unsigned number) {
@@ -268,6 +292,7 @@ static void a_childs_child_is_a_child(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_child_starts_with_an_empty_lot),
+      cmocka_unit_test(an_inherited_waiter_is_not_queued),
       cmocka_unit_test(a_lock_its_parent_held_is_held_by_the_child),
       cmocka_unit_test(a_child_does_not_wait_for_a_waker_left_behind),
       cmocka_unit_test(nobody_waits_at_a_condition_in_the_child),
