@@ -7,11 +7,11 @@
  * loops. Who finds the shelf full or empty waits: threads block, tasks leave a
  * callback, and all stand in the same queues.
  *
- * A condition is an event that says "it is worth to look". It changes only under
- * the mutex, together with what it tells of. So nobody has to hold the mutex to
- * wait for it, and no news is missed: who comes late finds it set. As with any
- * condition, to be woken is no promise: whoever wakes takes the mutex and looks
- * again. */
+ * A condition is an event that says "it is worth to look". It changes only
+ * under the mutex, together with what it tells of. So nobody has to hold the
+ * mutex to wait for it, and no news is missed: who comes late finds it set. As
+ * with any condition, to be woken is no promise: whoever wakes takes the mutex
+ * and looks again. */
 #include <parkade/async/event.h>
 #include <parkade/async/mutex.h>
 #include <parkade/barrier.h>
@@ -87,7 +87,7 @@ static int take(void) {
   return loaf;
 }
 
-/* ---- threads -------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------- */
 
 struct thread {
   uv_thread_t id;
@@ -138,7 +138,7 @@ static void serve(void* arg) {
   }
 }
 
-/* ---- tasks ---------------------------------------------------------------- */
+/* ---- tasks --------------------------------------------------------------- */
 
 struct side {
   uv_thread_t id;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * pool.c - the semaphore says that there is a connection, the list says which. */
+ * pool.c - the semaphore says that one is free, the list says which. */
 #include "pool.h"
 
 static void on_permit(pkd_req_t* permit, int status);

@@ -2,10 +2,10 @@
  *
  * pool.h - a few connections for many tasks.
  *
- * An async semaphore counts them: who finds none waits in its queue, first come,
- * first served, without a thread that stands still. A connection is opened when
- * it is first needed, and again when it was lost. All tasks run on one loop, so
- * the list of idle connections needs no lock. */
+ * An async semaphore counts them: who finds none waits in its queue, first
+ * come, first served, without a thread that stands still. A connection is
+ * opened when it is first needed, and again when it was lost. All tasks run on
+ * one loop, so the list of idle connections needs no lock. */
 #ifndef EXAMPLES_POSTGRES_POOL_H
 #define EXAMPLES_POSTGRES_POOL_H
 

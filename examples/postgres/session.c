@@ -55,7 +55,7 @@ void session_close(struct session* session) {
   session->pg = NULL;
 }
 
-/* ---- connecting ----------------------------------------------------------- */
+/* ---- connecting ---------------------------------------------------------- */
 
 /* If the socket is in trouble (status), libpq will find out by itself. */
 static void connect_on(uv_poll_t* poll, int status, int events) {
@@ -84,7 +84,7 @@ static void connect_on(uv_poll_t* poll, int status, int events) {
     answer(session, 1);
 }
 
-/* ---- a query --------------------------------------------------------------- */
+/* ---- a query ------------------------------------------------------------- */
 
 static void go_on(uv_poll_t* poll, int status, int events) {
   struct session* session = poll->data;
@@ -108,7 +108,7 @@ static void go_on(uv_poll_t* poll, int status, int events) {
     answer(session, 1);
 }
 
-/* Sends what can be sent, and waits for the answer and for room for the rest. */
+/* Sends what can be sent; waits for the answer, and for room for the rest. */
 static int flush(struct session* session) {
   int left = PQflush(session->pg);
   if (left < 0)
@@ -116,7 +116,7 @@ static int flush(struct session* session) {
   return watch(session, UV_READABLE | (left > 0 ? UV_WRITABLE : 0), go_on);
 }
 
-/* ---- both -------------------------------------------------------------------- */
+/* ---- both ---------------------------------------------------------------- */
 
 static int watch(struct session* session, int events, uv_poll_cb cb) {
   if (session->poll == NULL) {

@@ -11,7 +11,7 @@
  *     cut: then the next who waits does it;
  *   - a reader-writer lock guards the prices, which are kept in memory. To
  *     reload them takes two queries, and nobody may see one new price and one
- *     old. Sales go on side by side, and no price changes before they are booked.
+ *     old. Sales go on side by side; until one is booked no price changes.
  *
  * Always in this order: connection, tables, prices. In the end it asks the
  * database whether all was right. */
@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
   return strcmp(verdict, "right") == 0 ? 0 : 1;
 }
 
-/* ---- a connection ---------------------------------------------------------- */
+/* ---- a connection -------------------------------------------------------- */
 
 static void begin(struct visit* visit) {
   visit->lease.data = visit;
@@ -108,7 +108,7 @@ static void on_connection(struct lease* lease, int status) {
   must(pkd_async_once_call(&locks, &visit->once, &tables, on_once));
 }
 
-/* ---- the tables: once ------------------------------------------------------- */
+/* ---- the tables: once ---------------------------------------------------- */
 
 static const char* const schema[] = {
     "CREATE TABLE price (name text PRIMARY KEY, cents int)",
@@ -157,7 +157,7 @@ static void on_created(struct session* session, const PGresult* result) {
   read_prices(visit);
 }
 
-/* ---- the prices: a cache that reloads ---------------------------------------- */
+/* ---- the prices: a cache that reloads ------------------------------------ */
 
 static void read_prices(struct visit* visit) {
   visit->prices.data = visit;
@@ -208,7 +208,7 @@ static void on_cake(struct session* session, const PGresult* result) {
   sell(visit);
 }
 
-/* ---- the sale: a reader until it is booked ---------------------------------- */
+/* ---- the sale: a reader until it is booked ------------------------------- */
 
 static void sell(struct visit* visit) {
   const char* const parameters[] = {visit->text[0], visit->text[1],
@@ -238,7 +238,7 @@ static void on_sold(struct session* session, const PGresult* result) {
     must(pool_get(&pool, &visit->lease, QUEUE_MS, check));
 }
 
-/* ---- was all right? -------------------------------------------------------------- */
+/* ---- was all right? ------------------------------------------------------ */
 
 /* Every visit sold once, at prices that belong together; and the semaphore let
  * no more connections be than there are places, beside the one that was cut. */
@@ -275,7 +275,7 @@ static void on_checked(struct session* session, const PGresult* result) {
   must(pkd_loop_detach(&locks, NULL));
 }
 
-/* ---- small things ------------------------------------------------------------------ */
+/* ---- small things -------------------------------------------------------- */
 
 static void run(struct visit* visit, const char* sql, session_cb cb) {
   must(session_query(visit->lease.session, sql, 0, NULL, cb));
