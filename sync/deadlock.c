@@ -26,6 +26,8 @@
 
 #include <stdlib.h>
 
+#define TRY ((unsigned)PKD__WATCH_TRY)
+
 uint8_t pkd__watching;
 
 static pkd_mutex_t guard;
@@ -140,7 +142,7 @@ static void on_awake(void) {
 
 static void on_once_runs(const void* once) {
   struct pkd__hold hold = {
-      .object = once, .kind = PKD__WATCH_ONCE, .mode = PKD__WATCH_EXCLUSIVE};
+      once, PKD__WATCH_ONCE, PKD__WATCH_EXCLUSIVE, 1, {NULL, 0}};
 
   if (!enter())
     return;
@@ -185,24 +187,47 @@ static void look_at_self(const struct pkd__hold* wanted,
                             wanted->site.file, wanted->site.line};
 }
 
+static void want(const struct pkd__hold* wanted, bool tries,
+                 struct pkd__finding* finding) {
+  mine->wanted = *wanted;
+  mine->since = ++clock;
+  if (tries)
+    return;
+  look_at_self(wanted, finding);
+  if (wanted->kind <= PKD__WATCH_RWLOCK && finding->count == 0 &&
+      pkd__find_hold(mine, wanted->object, 0) == NULL)
+    pkd__order_note(mine->held, mine->count, wanted, finding);
+}
+
 void pkd__watch_want(const void* object, unsigned kind, unsigned mode,
                      const char* file, int line) {
+  struct pkd__hold wanted = {
+      object, (uint8_t)kind, (uint8_t)(mode & ~TRY), 1, {file, line}};
   struct pkd__finding finding = {.count = 0};
 
   if (!enter())
     return;
-  mine->wanted = (struct pkd__hold){object,
-                                    (uint8_t)kind,
-                                    (uint8_t)(mode & ~(unsigned)PKD__WATCH_TRY),
-                                    1,
-                                    {file, line}};
-  mine->since = ++clock;
-  if ((mode & PKD__WATCH_TRY) == 0) {
-    look_at_self(&mine->wanted, &finding);
-    if (kind <= PKD__WATCH_RWLOCK && finding.count == 0 &&
-        pkd__find_hold(mine, object, 0) == NULL)
-      pkd__order_note(mine->held, mine->count, &mine->wanted, &finding);
+  want(&wanted, (mode & TRY) != 0, &finding);
+  leave(&finding);
+}
+
+/* Gives up, however often it is held, and wants it back as it was. */
+void pkd__watch_lend(const void* object, unsigned kind, unsigned mode,
+                     const char* file, int line) {
+  struct pkd__hold wanted = {
+      object, (uint8_t)kind, (uint8_t)(mode & ~TRY), 1, {file, line}};
+  struct pkd__finding finding = {.count = 0};
+  struct pkd__hold* hold;
+
+  if (!enter())
+    return;
+  hold = pkd__find_hold(mine, object, mode & ~TRY);
+  if (hold != NULL) {
+    wanted.count = hold->count;
+    hold->count = 1;
+    pkd__remove_hold(mine, hold);
   }
+  want(&wanted, (mode & TRY) != 0, &finding);
   leave(&finding);
 }
 
@@ -225,13 +250,13 @@ void pkd__watch_drop(const void* object, unsigned mode) {
   if (!enter())
     return;
   r = mine;
-  hold = pkd__find_hold(r, object, mode & ~(unsigned)PKD__WATCH_TRY);
-  if ((mode & PKD__WATCH_TRY) != 0) /* a semaphore's release */
+  hold = pkd__find_hold(r, object, mode & ~TRY);
+  if ((mode & TRY) != 0) /* a semaphore's release */
     pkd__note_release(object, hold != NULL);
   /* Given up by another than who took it, which a lock without an owner allows. */
   for (size_t i = 0; hold == NULL && i < pkd__records_used; i++) {
     r = &pkd__records[i];
-    hold = pkd__find_hold(r, object, mode & ~(unsigned)PKD__WATCH_TRY);
+    hold = pkd__find_hold(r, object, mode & ~TRY);
   }
   if (hold != NULL)
     pkd__remove_hold(r, hold);

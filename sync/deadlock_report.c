@@ -54,7 +54,10 @@ static void say_step(struct text* text, const pkd_deadlock_step_t* step) {
 static void print(const pkd_deadlock_report_t* report) {
   struct text text = {.length = 0};
 
-  if (report->verdict == PKD_DEADLOCK_POTENTIAL)
+  if (report->verdict == PKD_DEADLOCK_POTENTIAL && report->count == 1)
+    say(&text, "parkade: potential deadlock: a read within a read, should a "
+               "writer come between\n");
+  else if (report->verdict == PKD_DEADLOCK_POTENTIAL)
     say(&text, "parkade: potential deadlock: these orders contradict each other"
                "\n");
   else if (report->count == 1)

@@ -57,8 +57,7 @@ void pkd__add_hold(struct pkd__record* r, const struct pkd__hold* hold) {
   } else if (r->count == PKD__HOLDS) {
     pkd__watch_missed();
   } else {
-    r->held[r->count] = *hold;
-    r->held[r->count++].count = 1;
+    r->held[r->count++] = *hold;
   }
 }
 

@@ -5,6 +5,9 @@
  * Time is monotonic and in nanoseconds. A deadline is a point on that clock;
  * functions ending in _until take one, functions ending in _for take a span.
  *
+ * An object is never NULL, unless a function says what that means: the calls for
+ * threads do not look, and fault (those for loops answer UV_EINVAL).
+ *
  * Errors are 0 or a negative errno, as in libuv (on Unix the numbers are the
  * same). errno itself is never set. */
 #ifndef PARKADE_BASE_H

@@ -136,6 +136,8 @@ PKD_API void pkd__watch_want(const void* object, unsigned kind, unsigned mode,
                              const char* file, int line);
 PKD_API void pkd__watch_got(int rc);
 PKD_API void pkd__watch_drop(const void* object, unsigned mode);
+PKD_API void pkd__watch_lend(const void* object, unsigned kind, unsigned mode,
+                             const char* file, int line);
 PKD_API void pkd__watch_upgraded(int rc);
 PKD_API void pkd__watch_turn(const void* object, unsigned from, unsigned to);
 
@@ -166,10 +168,8 @@ static inline void* pkd__dropping(const void* object, unsigned mode) {
 
 static inline void* pkd__lending(const void* object, unsigned kind,
                                  unsigned mode, const char* file, int line) {
-  if (pkd__is_watched()) {
-    pkd__watch_drop(object, mode & ~(unsigned)PKD__WATCH_TRY);
-    pkd__watch_want(object, kind, mode, file, line);
-  }
+  if (pkd__is_watched())
+    pkd__watch_lend(object, kind, mode, file, line);
   return (void*)(uintptr_t)object;
 }
 
@@ -187,7 +187,7 @@ static inline void* pkd__turning(const void* object, unsigned from,
 }
 
 /* `object`, a pointer, on its way into a call that wants, gives up, or gives up
- * and wants again (a condition's lock). Then what the call returned. */
+ * and wants again (a condition's lock, a bump). Then what the call returned. */
 #define PKD__AS(object) (__typeof__(&*(object)))
 #define PKD__WANT(object, kind, mode)                                          \
   (PKD__AS(object)                                                             \

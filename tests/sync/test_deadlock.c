@@ -195,6 +195,16 @@ static void three_threads_and_three_locks(void** state) {
   check_ring(3, SEM, MUTEX, UP);
 }
 
+struct odd {
+  pkd_once_t once;
+  union lock m, other;
+  pkd_cond_t cond;
+  pkd_sem_t sem;
+  uintptr_t thread;
+  unsigned ready;
+  int rc;
+};
+
 /* --- rings of one ---------------------------------------------------------------- */
 
 static void a_thread_that_waits_for_itself(void** state) {
@@ -225,6 +235,32 @@ static void re_entry_is_what_a_re_entrant_mutex_is_for(void** state) {
     assert_int_equal(take(&l, RE), 0);
   for (int i = 0; i < 3; i++)
     give(&l, RE);
+  assert_verdict(0, 0);
+}
+
+static void bump_re(void* arg, unsigned number) {
+  struct odd* o = arg;
+
+  pkd_remutex_lock(&o->m.re);
+  pkd_remutex_lock(&o->m.re);
+  count_up(&o->ready);
+  if (number == 0)
+    WAIT_FOR(waiting_at(&o->m.re.mutex) == 1);
+  pkd_remutex_bump(&o->m.re);
+  pkd_remutex_unlock(&o->m.re);
+  pkd_remutex_unlock(&o->m.re);
+}
+
+/* Between the two halves of a bump the lock is another's. */
+static void a_bump_waits_for_others_not_for_itself(void** state) {
+  struct odd o = {.rc = 9};
+  struct crew crew;
+
+  (void)state;
+  crew_start(&crew, 1, bump_re, &o);
+  WAIT_FOR(count_of(&o.ready) == 1);
+  crew_add(&crew);
+  crew_join(&crew);
   assert_verdict(0, 0);
 }
 
@@ -335,16 +371,6 @@ static void two_upgrades_are_refused_not_reported(void** state) {
 }
 
 /* --- once, join, condition -------------------------------------------------------- */
-
-struct odd {
-  pkd_once_t once;
-  union lock m, other;
-  pkd_cond_t cond;
-  pkd_sem_t sem;
-  uintptr_t thread;
-  unsigned ready;
-  int rc;
-};
 
 static int want_the_mutex(void* arg) {
   struct odd* o = arg;
@@ -643,13 +669,14 @@ struct market {
   pkd_mutex_t mutexes[LOCKS];
   pkd_rwlock_t rwlocks[LOCKS];
   pkd_cond_t cond;
+  pkd_fair_mutex_t fair;
 };
 
 static void trade(struct market* m, rng_t* rng) {
   unsigned low = (unsigned)rng_below(rng, LOCKS - 1);
   unsigned high = low + 1 + (unsigned)rng_below(rng, LOCKS - 1 - low);
 
-  switch (rng_below(rng, 6)) {
+  switch (rng_below(rng, 8)) {
   case 0: /* in order */
     nest(&m->mutexes[low], &m->mutexes[high]);
     break;
@@ -670,6 +697,21 @@ static void trade(struct market* m, rng_t* rng) {
       PKD_WITH_WRLOCK(&m->rwlocks[high]) {
         nest(&m->mutexes[low], &m->mutexes[high]);
       }
+    }
+    break;
+  case 6: /* turns given and taken */
+    PKD_WITH_MUTEX(&m->mutexes[low]) {
+      pkd_mutex_bump(&m->mutexes[low]);
+    }
+    PKD_WITH_FAIR_MUTEX(&m->fair) {
+      pkd_fair_mutex_bump(&m->fair);
+    }
+    break;
+  case 7: /* up and down */
+    PKD_WITH_UPLOCK(&m->rwlocks[low]) {
+      pkd_rwlock_upgrade(&m->rwlocks[low]);
+      nest(&m->mutexes[low], &m->mutexes[high]);
+      pkd_rwlock_downgrade_to_up(&m->rwlocks[low]);
     }
     break;
   case 4: /* recursive reads in any order */
@@ -709,6 +751,40 @@ static void threads_that_end_make_room_for_others(void** state) {
   (void)state;
   for (int i = 0; i < 40; i++)
     team_run(32, come_and_go, &a); /* more than there are records */
+  assert_verdict(0, 0);
+}
+
+/* --- in the child of a fork --------------------------------------------------------- */
+
+static unsigned stop_nesting;
+
+static void nest_for_ever(void* arg, unsigned number) {
+  (void)arg;
+  (void)number;
+  while (count_of(&stop_nesting) == 0)
+    nest(&a, &b);
+}
+
+static void contradict_in_the_child(void) {
+  pkd_mutex_t x = PKD_MUTEX_INIT, y = PKD_MUTEX_INIT;
+
+  potential = 0;
+  nest(&x, &y);
+  nest(&y, &x);
+  if (count_of(&potential) != 1)
+    _exit(1);
+}
+
+static void a_forked_child_is_watched_anew(void** state) {
+  struct crew crew;
+
+  (void)state;
+  stop_nesting = 0;
+  crew_start(&crew, 3, nest_for_ever, NULL);
+  for (int i = 0; i < 20; i++)
+    assert_int_equal(run_in_child(contradict_in_the_child), 0);
+  count_up(&stop_nesting);
+  crew_join(&crew);
   assert_verdict(0, 0);
 }
 
@@ -765,6 +841,7 @@ int main(int argc, char** argv) {
       TEST(three_threads_and_three_locks),
       TEST(a_thread_that_waits_for_itself),
       TEST(re_entry_is_what_a_re_entrant_mutex_is_for),
+      TEST(a_bump_waits_for_others_not_for_itself),
       TEST(the_table_of_recursion_holds),
       TEST(a_second_read_behind_a_writer_is_certain),
       TEST(a_recursive_read_passes_a_writer_without_blame),
@@ -784,6 +861,7 @@ int main(int argc, char** argv) {
       TEST(nothing_is_seen_while_it_is_off),
       TEST(a_market_in_good_order_raises_no_alarm),
       TEST(threads_that_end_make_room_for_others),
+      TEST(a_forked_child_is_watched_anew),
       TEST(reports_go_to_stderr),
       TEST(the_environment_switches_it_on),
   };

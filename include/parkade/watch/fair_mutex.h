@@ -33,6 +33,9 @@
   pkd_fair_mutex_unlock(PKD__DROP(m, PKD__WATCH_EXCLUSIVE))
 #define pkd_fair_mutex_unlock_fair(m)                                          \
   pkd_fair_mutex_unlock_fair(PKD__DROP(m, PKD__WATCH_EXCLUSIVE))
+#define pkd_fair_mutex_bump(m)                                                 \
+  (pkd_fair_mutex_bump(PKD__LEND(m, FAIR_MUTEX, PKD__WATCH_EXCLUSIVE)),        \
+   (void)PKD__GOT(0))
 
 PKD__SEEN_SCOPE(fair_mutex, pkd__fair_mutex_scope_t, pkd_fair_mutex_t,
                 pkd__fair_mutex_enter, pkd__fair_mutex_leave)

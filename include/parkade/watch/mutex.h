@@ -30,6 +30,8 @@
 #define pkd_mutex_unlock(m) pkd_mutex_unlock(PKD__DROP(m, PKD__WATCH_EXCLUSIVE))
 #define pkd_mutex_unlock_fair(m)                                               \
   pkd_mutex_unlock_fair(PKD__DROP(m, PKD__WATCH_EXCLUSIVE))
+#define pkd_mutex_bump(m)                                                      \
+  (pkd_mutex_bump(PKD__LEND(m, MUTEX, PKD__WATCH_EXCLUSIVE)), (void)PKD__GOT(0))
 
 PKD__SEEN_SCOPE(mutex, pkd__mutex_scope_t, pkd_mutex_t, pkd__mutex_enter,
                 pkd__mutex_leave)

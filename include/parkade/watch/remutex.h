@@ -33,6 +33,9 @@
   pkd_remutex_unlock(PKD__DROP(m, PKD__WATCH_EXCLUSIVE))
 #define pkd_remutex_unlock_fair(m)                                             \
   pkd_remutex_unlock_fair(PKD__DROP(m, PKD__WATCH_EXCLUSIVE))
+#define pkd_remutex_bump(m)                                                    \
+  (pkd_remutex_bump(PKD__LEND(m, REMUTEX, PKD__WATCH_EXCLUSIVE)),              \
+   (void)PKD__GOT(0))
 
 PKD__SEEN_SCOPE(remutex, pkd__remutex_scope_t, pkd_remutex_t,
                 pkd__remutex_enter, pkd__remutex_leave)

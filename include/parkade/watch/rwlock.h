@@ -91,6 +91,15 @@
   pkd_rwlock_upunlock(PKD__DROP(l, PKD__WATCH_UPGRADABLE))
 #define pkd_rwlock_upunlock_fair(l)                                            \
   pkd_rwlock_upunlock_fair(PKD__DROP(l, PKD__WATCH_UPGRADABLE))
+#define pkd_rwlock_rdbump(l)                                                   \
+  (pkd_rwlock_rdbump(PKD__LEND(l, RWLOCK, PKD__WATCH_SHARED)),                 \
+   (void)PKD__GOT(0))
+#define pkd_rwlock_wrbump(l)                                                   \
+  (pkd_rwlock_wrbump(PKD__LEND(l, RWLOCK, PKD__WATCH_EXCLUSIVE)),              \
+   (void)PKD__GOT(0))
+#define pkd_rwlock_upbump(l)                                                   \
+  (pkd_rwlock_upbump(PKD__LEND(l, RWLOCK, PKD__WATCH_UPGRADABLE)),             \
+   (void)PKD__GOT(0))
 
 /* An upgrade keeps what it had while it waits, and turns it when it succeeds; a
  * downgrade turns it before others come in. */
