@@ -18,7 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
+/* How often a disturbed round is repeated, and after how many rounds of a cell
+ * that stayed disturbed nothing is repeated any more: the machine is busy, and
+ * more of the same would not end. */
 #define REPEATS 4
+#define GIVE_UP 6
 
 struct options bench_options;
 
@@ -145,7 +149,8 @@ void cell_run(struct cell* cell) {
       unsigned turn = (round + i) % cell->candidates;
       bool counts = false;
 
-      for (unsigned k = 0; k <= REPEATS && !counts; k++)
+      for (unsigned k = 0;
+           !counts && k <= (cell->disturbed < GIVE_UP ? REPEATS : 0); k++)
         counts = one_round(cell, &cell->candidate[turn], ms,
                            &cell->raw[turn][round]);
       cell->disturbed += !counts;

@@ -93,12 +93,14 @@ fn quiet_waker() -> Waker {
 }
 
 // Polls a lock future that cannot be ready, so that it is in the queue.
-async fn poll_once<F: Future>(mut wait: Pin<&mut F>) {
-    std::future::poll_fn(move |context| {
-        assert!(wait.as_mut().poll(context).is_pending());
+struct PollOnce<'a, F>(Pin<&'a mut F>);
+
+impl<F: Future> Future for PollOnce<'_, F> {
+    type Output = ();
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        assert!(self.0.as_mut().poll(context).is_pending());
         Poll::Ready(())
-    })
-    .await
+    }
 }
 
 // Queues `tasks` lock futures and drops them in another order than they came.
@@ -250,7 +252,7 @@ macro_rules! mutex_rounds {
                 while shared.goes_on() {
                     let mut next = Box::pin(lock.lock());
 
-                    poll_once(next.as_mut()).await;
+                    PollOnce(next.as_mut()).await;
                     drop(guard);
                     guard = next.await;
                 }
