@@ -49,6 +49,7 @@ const struct pkd__face* pkd__face_of(enum pkd__kind kind) {
       [PKD__KIND_BARRIER] = &pkd__face_barrier,
       [PKD__KIND_KEYED] = &pkd__face_keyed,
       [PKD__KIND_RWLOCK] = &pkd__face_rwlock,
+      [PKD__KIND_COND] = &pkd__face_cond,
   };
 
   return faces[kind];

@@ -78,6 +78,7 @@ extern const struct pkd__face pkd__face_gate;
 extern const struct pkd__face pkd__face_barrier;
 extern const struct pkd__face pkd__face_keyed;
 extern const struct pkd__face pkd__face_rwlock;
+extern const struct pkd__face pkd__face_cond;
 
 const struct pkd__face* pkd__face_of(enum pkd__kind kind);
 

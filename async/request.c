@@ -3,6 +3,7 @@
  * request.c - what can be done to any request, whatever it is for. */
 #include "request.h"
 
+#include "cond.h"
 #include "engine.h"
 #include "home.h"
 
@@ -64,19 +65,23 @@ static bool revoke(pkd_req_t* req, uint32_t state) {
   const struct pkd__in_lot* in_lot = pkd__face_of(kind)->in_lot;
   void* object = pkd__object_of(req);
   uint32_t want = pkd__want(req);
+  struct pkd__debt debt;
 
   if (in_lot != NULL)
     return in_lot->revoke(req, state);
+  debt = pkd__cond_debt(req);
   /* (S4) acq_rel, pairs with (S3): either this revokes or it is delivered */
   if (!pkd__cas_acq_rel(&req->waiter.state, &state,
                         pkd__state(PKD__CANCELED, kind)))
     return false;
   pkd__leave(object, kind, want);
+  pkd__cond_forward(&debt);
   return true;
 }
 
 bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
   struct ending ending = {req, step, NULL, false, PKD__REFUSED};
+  struct pkd__debt debt = {NULL, NULL};
   struct pkd__bells bells;
   /* (S5) acquire, pairs with (S1) and (S6) */
   uint32_t state = pkd__load_acquire(&req->waiter.state);
@@ -89,6 +94,8 @@ bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
                      : pkd_lot_remove(&req->waiter, removed, &ending) != 0)
     return false;
   ending.was_last |= in_lot != NULL;
+  if (in_lot == NULL)
+    debt = pkd__cond_debt(req);
   bells.count = 0;
   if (req->via.home == NULL)
     pkd_parker_wake((pkd_parker_t*)req->link.next);
@@ -98,6 +105,7 @@ bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
   /* It may have been the head, and all that kept the others waiting. */
   if (!ending.was_last)
     pkd__dispatch(ending.key);
+  pkd__cond_forward(&debt);
   return ending.grant == PKD__REFUSED;
 }
 

@@ -55,6 +55,7 @@ enum pkd__kind {
   PKD__KIND_BARRIER,
   PKD__KIND_KEYED,
   PKD__KIND_RWLOCK,
+  PKD__KIND_COND,
   PKD__KINDS
 };
 
@@ -124,6 +125,13 @@ static inline void pkd__set_want(pkd_req_t* req, uint32_t want) {
   /* relaxed: with the state that is set next, who may ask sees it; the loop may
    * be looking at the deadline, which does not change */
   pkd__store_relaxed(&req->waiter.token, deadline << 32 | want);
+}
+
+/** Sets the deadline half; by its owner. */
+static inline void pkd__set_deadline(pkd_req_t* req, uint32_t deadline) {
+  /* relaxed: as pkd__set_want */
+  pkd__store_relaxed(&req->waiter.token,
+                     (uint64_t)deadline << 32 | pkd__want(req));
 }
 
 /** The object of a request that is not idle. */

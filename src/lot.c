@@ -247,7 +247,9 @@ static size_t move(struct pkd__bucket* bucket_from, const void* from,
     pkd_waiter_t* next = waiter->next;
 
     if (state != 0)
-      waiter->state = state;
+      /* release: its owner may be looking, and then believes what was set
+       * before this */
+      pkd__store_release(&waiter->state, state);
     pkd__queue_push(slot, to, waiter, false);
     waiter = next;
   }

@@ -181,6 +181,8 @@ struct target rwlock_target(pkd_async_rwlock_t* lock, uint32_t mode) {
 }
 
 const void* target_address(struct target target) {
+  if (target.cond != NULL)
+    return target.cond;
   if (target.mutex != NULL)
     return target.mutex;
   return target.sem != NULL ? (const void*)target.sem
@@ -216,6 +218,9 @@ static void on_answer(pkd_req_t* req, int status) {
 }
 
 static int ask(pkd_loop_t* loop, pkd_req_t* req, const struct target* target) {
+  if (target->cond != NULL)
+    return pkd_async_cond_wait(loop, req, target->cond, target->mutex,
+                               on_answer);
   if (target->mutex != NULL)
     return pkd_async_mutex_lock(loop, req, target->mutex, on_answer);
   if (target->sem != NULL)
@@ -231,6 +236,9 @@ static int ask(pkd_loop_t* loop, pkd_req_t* req, const struct target* target) {
 
 static int ask_blocking(pkd_req_t* req, const struct target* target,
                         pkd_deadline_t deadline) {
+  if (target->cond != NULL)
+    return pkd_async_cond_wait_blocking(req, target->cond, target->mutex,
+                                        deadline);
   if (target->mutex != NULL)
     return pkd_async_mutex_lock_blocking(req, target->mutex, deadline);
   if (target->sem != NULL)

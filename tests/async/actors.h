@@ -24,7 +24,8 @@ struct target {
   pkd_async_mutex_t* mutex; /* or NULL, as the others */
   pkd_async_sem_t* sem;
   pkd_async_rwlock_t* rwlock;
-  uint32_t n; /* permits; or a pkd_async_rwlock_mode_t */
+  pkd_async_cond_t* cond; /* with `mutex`, which the actor owns */
+  uint32_t n;             /* permits; or a pkd_async_rwlock_mode_t */
 };
 
 enum { NOT_YET = 12345 };
