@@ -101,6 +101,29 @@ static void each_unlock_leaves_the_byte_the_picture_says(void** state) {
   }
 }
 
+/* Every 256th unlock of a thread looks for itself although one is on its way: it
+ * hands over to a waiter past its due, or hides the queue and wakes nobody. */
+static void now_and_then_an_unlock_does_not_rely_on_the_waker(void** state) {
+  unsigned hidden = 0, handed = 0;
+
+  (void)state;
+  for (unsigned i = 0; i < 1024; i++) {
+    stand_in_queue(2, pkd_lot_due(i < 512 ? pkd_after(SECOND) : pkd_now()));
+    m.word = W | P | L;
+    pkd_mutex_unlock(&m);
+    if (m.word == (W | P)) {
+      leave_the_queue(0);
+      continue;
+    }
+    hidden += i < 512 && m.word == 0;
+    handed += i >= 512 && m.word == (W | P | L) &&
+              conts[0].token == PKD__TOKEN_HANDOFF;
+    leave_the_queue(i < 512 ? 0 : 1);
+  }
+  assert_int_equal(hidden, 2);
+  assert_int_equal(handed, 2);
+}
+
 static void a_late_waiter_clears_parked_only_if_it_was_the_last(void** state) {
   (void)state;
   stand_in_queue(1, 0);
@@ -141,6 +164,7 @@ static void bump_without_a_queue_keeps_the_lock(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_unlock_leaves_the_byte_the_picture_says),
+      cmocka_unit_test(now_and_then_an_unlock_does_not_rely_on_the_waker),
       cmocka_unit_test(a_late_waiter_clears_parked_only_if_it_was_the_last),
       cmocka_unit_test(trylock_takes_a_free_mutex_whatever_else_the_byte_says),
       cmocka_unit_test(bump_without_a_queue_keeps_the_lock),
