@@ -46,8 +46,8 @@ static const explore_scenario_t* const groups[] = {
     explore_seeded_async, explore_museum_park,  explore_museum_leave,
     explore_museum_wake,  explore_lot,          explore_mutex,
     explore_cond,         explore_cond_locks,   explore_sync,
-    explore_rwlock,       explore_async,        explore_loops,
-    explore_many,
+    explore_locks,        explore_rwlock,       explore_async,
+    explore_loops,        explore_many,
 };
 
 static const explore_scenario_t* all[SCENARIOS];

@@ -18,6 +18,8 @@
  * order of execution; stores beyond the newest eight; atomics that overlap
  * with different sizes.
  *
+ * Longer than most files here: the model is one thing.
+ *
  * A location that plain code has changed meanwhile (a node that is filled in
  * before it is published) starts a new history: the race detector has seen to
  * it that nobody can still hold an old view. */

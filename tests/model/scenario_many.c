@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * scenario_many.c - several locks at once, and locks that have only a key, under
- * exploration.
+ * scenario_many.c - several locks at once, locks that have only a key, and work
+ * under a lock, under exploration.
  *
  * Two tasks that ask for the same two locks in opposite orders would wait for
  * each other for ever if one could hold the first of them: a deadlock. What the
@@ -11,6 +11,9 @@
 #include <parkade/async/keyed.h>
 #include <parkade/async/many.h>
 #include <parkade/async/mutex.h>
+#include <parkade/async/work.h>
+
+#include "uv_pool.h"
 
 #define ACTORS 3
 
@@ -20,6 +23,7 @@ typedef struct actor {
   pkd_many_t many;
   pkd_many_item_t items[2];
   pkd_req_t req;
+  pkd_work_t work;
   int answers;
   int status;
 } actor_t;
@@ -62,7 +66,7 @@ static void attach(void* arg) {
 
   uv_loop_init(&actor->uv);
   pkd_loop_attach(&actor->loop, &actor->uv);
-  actor->many.data = actor->req.data = actor;
+  actor->many.data = actor->req.data = actor->work.data = actor;
 }
 
 static void spawn(void (*entry)(void* arg), bool has_loop) {
@@ -272,6 +276,83 @@ static void keys_cancelled(int unused) {
   finish();
 }
 
+/* --- work under a lock ---------------------------------------------------- */
+
+static uint32_t loops_left; /* atomic */
+
+static void work_with_lock(pkd_work_t* work) {
+  (void)work;
+  s->under_m++;
+}
+
+static void after_work(pkd_work_t* work, int status) {
+  actor_t* actor = work->data;
+
+  actor->answers++;
+  actor->status = status;
+}
+
+static void finish_work(actor_t* actor) {
+  uv_run(&actor->uv, UV_RUN_DEFAULT);
+  explore_assert(actor->answers == 1);
+  if (__atomic_sub_fetch(&loops_left, 1, __ATOMIC_ACQ_REL) == 0)
+    shim_pool_stop();
+}
+
+static void queue_work(actor_t* actor) {
+  explore_assert(pkd_queue_work(&actor->loop, &actor->work,
+                                pkd_take_mutex(&s->m), work_with_lock,
+                                after_work) == 0);
+}
+
+static void loop_works(void* arg) {
+  actor_t* actor = arg;
+
+  queue_work(actor);
+  finish_work(actor);
+  explore_assert(actor->status == 0);
+}
+
+static void loop_cancels_work(void* arg) {
+  actor_t* actor = arg;
+  int rc;
+
+  queue_work(actor);
+  rc = pkd_work_cancel(&actor->work);
+  finish_work(actor);
+  explore_assert(actor->status == (rc == 0 ? UV_ECANCELED : 0));
+}
+
+static void thread_uses_m(void* arg) {
+  actor_t* actor = arg;
+
+  explore_assert(
+      pkd_async_mutex_lock_blocking(&actor->req, &s->m, PKD_FOREVER) == 0);
+  s->under_m++;
+  explore_assert(pkd_async_mutex_unlock(&actor->req, &s->m) == 0);
+}
+
+static void work(int loops) {
+  start();
+  loops_left = (uint32_t)loops;
+  for (int i = 0; i < loops; i++)
+    spawn(loop_works, true);
+  if (loops == 1)
+    spawn(thread_uses_m, false);
+  explore_spawn(shim_pool, NULL);
+  finish();
+}
+
+static void work_cancelled(int unused) {
+  (void)unused;
+  start();
+  loops_left = 2;
+  spawn(loop_cancels_work, true);
+  spawn(loop_works, true);
+  explore_spawn(shim_pool, NULL);
+  finish();
+}
+
 #define OK EXPLORE_OK
 #define WIDE                                                                   \
   { .preemptions = 2, .stale = 1 }
@@ -296,5 +377,8 @@ const explore_scenario_t explore_many[] = {
     {"many/two-keys", keys, 1, OK, 0, NARROW},
     {"many/key-and-try", keys, 2, OK, 0, NARROW},
     {"many/key-cancelled", keys_cancelled, 0, OK, 0, NARROW},
+    {"many/work", work, 2, OK, 0, {.preemptions = 1}},
+    {"many/work-and-thread", work, 1, OK, 0, NARROW},
+    {"many/work-cancelled", work_cancelled, 0, OK, 0, NARROW},
     {.name = NULL},
 };

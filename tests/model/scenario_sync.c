@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * scenario_sync.c - events, latches, onces, semaphores, barriers, cells and the
- * fair and the re-entrant mutex under exploration.
+ * scenario_sync.c - events, latches, onces and barriers under exploration.
  *
  * Plain data beside each primitive is written before and read after what it
  * orders, so a missing order is a data race; whoever waits for ever is a
@@ -9,34 +8,17 @@
 #include "scenario.h"
 
 #include <parkade/barrier.h>
-#include <parkade/cancel.h>
-#include <parkade/cell.h>
 #include <parkade/event.h>
-#include <parkade/fair_mutex.h>
 #include <parkade/latch.h>
 #include <parkade/once.h>
-#include <parkade/remutex.h>
-#include <parkade/sem.h>
 
 #include <errno.h>
-
-typedef struct pair {
-  uint64_t left;
-  uint64_t right;
-} pair_t;
-
-typedef PKD_CELL(pair_t) cell_t;
 
 typedef struct shared {
   pkd_event_t event;
   pkd_latch_t latch;
   pkd_once_t once;
-  pkd_sem_t sem;
   pkd_barrier_t barrier;
-  pkd_fair_mutex_t fair;
-  pkd_remutex_t re;
-  pkd_cancel_t cancel;
-  cell_t cell;
   int data;
   int passed[8];
 } shared_t;
@@ -48,12 +30,7 @@ static void start(void) {
   explore_name(&s->event, sizeof s->event, "event");
   explore_name(&s->latch, sizeof s->latch, "latch");
   explore_name(&s->once, sizeof s->once, "once");
-  explore_name(&s->sem, sizeof s->sem, "semaphore");
   explore_name(&s->barrier, sizeof s->barrier, "barrier");
-  explore_name(&s->fair, sizeof s->fair, "fair mutex");
-  explore_name(&s->re, sizeof s->re, "remutex");
-  explore_name(&s->cancel, sizeof s->cancel, "token");
-  explore_name(&s->cell, sizeof s->cell, "cell");
   explore_name(&s->data, sizeof s->data, "data");
 }
 
@@ -319,105 +296,6 @@ static void once_fails(int timed) {
   scenario_nobody_at(&s->once);
 }
 
-/* --- semaphores ---------------------------------------------------------- */
-
-/* With one permit a semaphore guards data like a mutex. */
-static void uses_permit(void* arg) {
-  (void)arg;
-  explore_assert(pkd_sem_acquire(&s->sem, 1) == 0);
-  s->data++;
-  explore_assert(pkd_sem_release(&s->sem, 1) == 0);
-}
-
-static void uses_permit_timed(void* arg) {
-  int rc = pkd_sem_acquire_until(&s->sem, 1, SOON);
-
-  (void)arg;
-  explore_outcome(rc == 0 ? 0 : 1);
-  if (rc != 0)
-    return;
-  s->data++;
-  pkd_sem_release(&s->sem, 1);
-}
-
-static void tries_permit(void* arg) {
-  (void)arg;
-  if (pkd_sem_tryacquire(&s->sem, 1) != 0)
-    return;
-  s->data++;
-  pkd_sem_release(&s->sem, 1);
-}
-
-static void sem(int kind) {
-  static void (*const third[])(void*) = {uses_permit, uses_permit_timed,
-                                         tries_permit};
-
-  start();
-  s->sem = (pkd_sem_t)PKD_SEM_INIT(1);
-  spawn(uses_permit, 2);
-  spawn(third[kind], 1);
-  explore_join();
-  explore_assert(pkd_sem_value(&s->sem) == 1);
-  scenario_nobody_at(&s->sem);
-}
-
-/* One wants both permits, others one each: nobody hoards, nobody starves. */
-static void uses_two(void* arg) {
-  (void)arg;
-  pkd_sem_acquire(&s->sem, 2);
-  s->data++;
-  pkd_sem_release(&s->sem, 2);
-}
-
-static void uses_two_timed(void* arg) {
-  int rc = pkd_sem_acquire_until(&s->sem, 2, SOON);
-
-  (void)arg;
-  explore_outcome(rc == 0 ? 0 : 1);
-  if (rc == 0)
-    pkd_sem_release(&s->sem, 2);
-}
-
-static void uses_one(void* arg) {
-  (void)arg;
-  pkd_sem_acquire(&s->sem, 1);
-  pkd_sem_release(&s->sem, 1);
-}
-
-static void sem_weighted(int timed) {
-  start();
-  s->sem = (pkd_sem_t)PKD_SEM_INIT(2);
-  spawn(uses_one, 2);
-  spawn(timed ? uses_two_timed : uses_two, 1);
-  explore_join();
-  explore_assert(pkd_sem_value(&s->sem) == 2);
-  scenario_nobody_at(&s->sem);
-}
-
-static pkd_sem_t* short_sem;
-
-static void acquires_and_frees(void* arg) {
-  (void)arg;
-  pkd_sem_acquire(short_sem, 1);
-  explore_free(short_sem);
-}
-
-static void releases(void* arg) {
-  (void)arg;
-  pkd_sem_release(short_sem, 1);
-}
-
-static void sem_freed(int unused) {
-  (void)unused;
-  start();
-  short_sem = explore_need(sizeof *short_sem);
-  explore_name(short_sem, sizeof *short_sem, "semaphore");
-  spawn(acquires_and_frees, 1);
-  spawn(releases, 1);
-  explore_join();
-  scenario_nobody_at(short_sem);
-}
-
 /* --- barriers ------------------------------------------------------------ */
 
 static void meets(void* arg) {
@@ -499,219 +377,6 @@ static void barrier_freed(int unused) {
   scenario_nobody_at(short_barrier);
 }
 
-/* --- the other mutexes --------------------------------------------------- */
-
-static void uses_fair(void* arg) {
-  (void)arg;
-  pkd_fair_mutex_lock(&s->fair);
-  s->data++;
-  pkd_fair_mutex_unlock(&s->fair);
-}
-
-static void uses_fair_timed(void* arg) {
-  int rc = pkd_fair_mutex_lock_until(&s->fair, SOON);
-
-  (void)arg;
-  explore_outcome(rc == 0 ? 0 : 1);
-  if (rc != 0)
-    return;
-  s->data++;
-  pkd_fair_mutex_unlock(&s->fair);
-}
-
-static void tries_fair(void* arg) {
-  (void)arg;
-  if (pkd_fair_mutex_trylock(&s->fair) != 0)
-    return;
-  s->data++;
-  pkd_fair_mutex_bump(&s->fair);
-  s->data++;
-  pkd_fair_mutex_unlock(&s->fair);
-}
-
-static void fair(int kind) {
-  static void (*const third[])(void*) = {uses_fair, uses_fair_timed,
-                                         tries_fair};
-
-  start();
-  spawn(uses_fair, 2);
-  spawn(third[kind], 1);
-  explore_join();
-  explore_assert(s->fair.word == 0);
-  scenario_nobody_at(&s->fair);
-}
-
-static struct {
-  pkd_fair_mutex_t m;
-  int users; /* under m */
-} * short_fair;
-
-static void uses_and_frees(void* arg) {
-  int left;
-
-  (void)arg;
-  pkd_fair_mutex_lock(&short_fair->m);
-  left = --short_fair->users;
-  pkd_fair_mutex_unlock(&short_fair->m);
-  if (left == 0)
-    explore_free(short_fair);
-}
-
-static void fair_freed(int users) {
-  start();
-  short_fair = explore_need(sizeof *short_fair);
-  explore_name(short_fair, sizeof *short_fair, "fair mutex");
-  short_fair->users = users;
-  spawn(uses_and_frees, users);
-  explore_join();
-  scenario_nobody_at(&short_fair->m);
-}
-
-static void uses_twice_inside(void* arg) {
-  (void)arg;
-  pkd_remutex_lock(&s->re);
-  s->data++;
-  pkd_remutex_lock(&s->re);
-  s->data++;
-  pkd_remutex_unlock(&s->re);
-  s->data++;
-  pkd_remutex_unlock(&s->re);
-}
-
-static void remutex(int threads) {
-  start();
-  spawn(uses_twice_inside, threads);
-  explore_join();
-  explore_assert(s->data == 3 * threads);
-  explore_assert(!pkd_remutex_is_locked(&s->re));
-  scenario_nobody_at(&s->re.mutex);
-}
-
-/* --- cells --------------------------------------------------------------- */
-
-static void stores_pair(void* arg) {
-  pair_t pair = {1, 1};
-
-  if (arg != NULL)
-    pair = (pair_t){2, 2};
-  pkd_cell_store(&s->cell, &pair);
-}
-
-static void loads_pair(void* arg) {
-  pair_t pair;
-
-  (void)arg;
-  pkd_cell_load(&s->cell, &pair);
-  explore_assert(pair.left == pair.right);
-}
-
-static void adds_pair(void* arg) {
-  pair_t seen;
-  pair_t next;
-
-  (void)arg;
-  pkd_cell_load(&s->cell, &seen);
-  do
-    next = (pair_t){seen.left + 1, seen.right + 1};
-  while (!pkd_cell_cas(&s->cell, &seen, &next));
-}
-
-static void cell(int writers) {
-  start();
-  spawn(loads_pair, 1);
-  for (int i = 0; i < writers; i++)
-    explore_spawn(stores_pair, i == 0 ? NULL : s);
-  explore_join();
-}
-
-static void cell_adds(int threads) {
-  pair_t pair;
-
-  start();
-  spawn(adds_pair, threads);
-  explore_join();
-  pkd_cell_load(&s->cell, &pair);
-  explore_assert(pair.left == (uint64_t)threads && pair.right == pair.left);
-}
-
-/* --- cancel tokens ------------------------------------------------------- */
-
-static void fires(void* arg) {
-  (void)arg;
-  s->data = 1;
-  pkd_cancel_fire(&s->cancel);
-}
-
-static void cancellable_section(void* arg) {
-  int rc = pkd_fair_mutex_lock_cancellable(&s->fair, &s->cancel, PKD_FOREVER);
-
-  (void)arg;
-  explore_assert(rc == 0 || rc == -ECANCELED);
-  explore_outcome(rc == 0 ? 0 : 1);
-  if (rc == -ECANCELED)
-    explore_assert(s->data == 1);
-  else
-    pkd_fair_mutex_unlock(&s->fair);
-}
-
-static void holds_fair(void* arg) {
-  (void)arg;
-  pkd_fair_mutex_lock(&s->fair);
-  pass();
-  pkd_fair_mutex_unlock(&s->fair);
-}
-
-static void cancelled_lock(int unused) {
-  (void)unused;
-  start();
-  spawn(holds_fair, 1);
-  spawn(cancellable_section, 1);
-  spawn(fires, 1);
-  explore_join();
-  explore_assert(s->fair.word == 0);
-  scenario_nobody_at(&s->fair);
-  scenario_nobody_at(&s->cancel);
-}
-
-static void waits_for_token(void* arg) {
-  (void)arg;
-  pkd_cancel_wait(&s->cancel, PKD_FOREVER);
-  explore_assert(s->data == 1);
-}
-
-static void asks_token(void* arg) {
-  (void)arg;
-  if (pkd_cancel_is_fired(&s->cancel))
-    explore_assert(s->data == 1);
-}
-
-static void token(int asks) {
-  start();
-  spawn(asks ? asks_token : waits_for_token, 1);
-  spawn(fires, 1);
-  explore_join();
-  scenario_nobody_at(&s->cancel);
-}
-
-/* The event is never set: only the token ends the wait, or the deadline. */
-static void cancellable_event(void* arg) {
-  int rc = pkd_event_wait_cancellable(&s->event, &s->cancel,
-                                      arg == NULL ? PKD_FOREVER : SOON);
-
-  explore_assert(rc == -ECANCELED || (arg != NULL && rc == -ETIMEDOUT));
-  explore_outcome(rc == -ECANCELED ? 0 : 1);
-}
-
-static void cancelled_event(int timed) {
-  start();
-  explore_spawn(cancellable_event, NULL);
-  explore_spawn(cancellable_event, timed ? s : NULL);
-  spawn(fires, 1);
-  explore_join();
-  scenario_nobody_at(&s->event);
-  scenario_nobody_at(&s->cancel);
-}
-
 #define OK EXPLORE_OK
 #define DEEP                                                                   \
   { .preemptions = 3, .stale = 1 }
@@ -745,30 +410,10 @@ const explore_scenario_t explore_sync[] = {
     {"sync/once-of-three", once, 3, OK, 0, WIDE},
     {"sync/once-fails", once_fails, 0, OK, 3, WIDE},
     {"sync/once-fails-timed", once_fails, 1, OK, 7, LATE_WIDE},
-    {"sync/sem", sem, 0, OK, 0, WIDE},
-    {"sync/sem-timed", sem, 1, OK, 3, LATE_WIDE},
-    {"sync/sem-try", sem, 2, OK, 0, DEEP},
-    {"sync/sem-weighted", sem_weighted, 0, OK, 0, WIDE},
-    {"sync/sem-weighted-timed", sem_weighted, 1, OK, 3, LATE_WIDE},
-    {"sync/sem-freed", sem_freed, 0, OK, 0, DEEP},
     {"sync/barrier", barrier, 2, OK, 0, DEEP},
     {"sync/barrier-of-three", barrier, 3, OK, 0, DEEP},
     {"sync/barrier-twice", barrier_twice, 0, OK, 0, DEEP},
     {"sync/barrier-timed", barrier_timed, 0, OK, 3, LATE_WIDE},
     {"sync/barrier-freed", barrier_freed, 0, OK, 0, DEEP},
-    {"sync/fair-mutex", fair, 0, OK, 0, DEEP},
-    {"sync/fair-mutex-timed", fair, 1, OK, 3, LATE_WIDE},
-    {"sync/fair-mutex-try", fair, 2, OK, 0, WIDE},
-    {"sync/fair-mutex-freed", fair_freed, 3, OK, 0, WIDE},
-    {"sync/remutex", remutex, 2, OK, 0, DEEP},
-    {"sync/remutex-of-three", remutex, 3, OK, 0, WIDE},
-    {"sync/cell", cell, 1, OK, 0, DEEP},
-    {"sync/cell-two-writers", cell, 2, OK, 0, WIDE},
-    {"sync/cell-adds", cell_adds, 2, OK, 0, DEEP},
-    {"sync/token-wait", token, 0, OK, 0, DEEP},
-    {"sync/token-ask", token, 1, OK, 0, DEEP},
-    {"sync/cancelled-lock", cancelled_lock, 0, OK, 3, WIDE},
-    {"sync/cancelled-event", cancelled_event, 0, OK, 1, WIDE},
-    {"sync/cancelled-event-timed", cancelled_event, 1, OK, 3, LATE_WIDE},
     {.name = NULL},
 };

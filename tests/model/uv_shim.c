@@ -17,6 +17,8 @@
  * keeps in a handle lies in `u`, which libuv keeps for itself. */
 #include "explore.h"
 
+#include "uv_pool.h"
+
 #include "atomic.h"
 #include "os/os.h"
 
@@ -40,6 +42,7 @@ typedef struct shim_loop {
   uint32_t sends; /* atomic: what the eventfd counts */
   bool stopped;
   uint64_t now; /* ms */
+  unsigned jobs;
   unsigned count;
   uv_handle_t* handle[HANDLES];
 } shim_loop_t;
@@ -71,6 +74,8 @@ int uv_loop_close(uv_loop_t* loop) {
 int uv_loop_alive(const uv_loop_t* uv) {
   const shim_loop_t* loop = loop_of(uv);
 
+  if (loop->jobs > 0)
+    return 1;
   for (unsigned i = 0; i < loop->count; i++) {
     uint32_t flags = inner_of(loop->handle[i])->flags;
     if (flags & CLOSING ||
@@ -220,15 +225,27 @@ int uv_async_init(uv_loop_t* loop, uv_async_t* handle, uv_async_cb cb) {
 
 int uv_async_send(uv_async_t* handle) {
   inner_t* inner = inner_of((uv_handle_t*)handle);
-  shim_loop_t* loop;
 
   if (pkd__load_relaxed(&inner->pending) != 0 ||
       pkd__exchange_relaxed(&inner->pending, 1) != 0)
     return 0;
-  loop = loop_of(handle->loop);
+  shim_loop_wake(handle->loop);
+  return 0;
+}
+
+void shim_loop_wake(uv_loop_t* uv) {
+  shim_loop_t* loop = loop_of(uv);
+
   pkd__add_relaxed(&loop->sends, 1);
   pkd__os_wake(&loop->sends);
-  return 0;
+}
+
+void shim_loop_hold(uv_loop_t* loop) {
+  loop_of(loop)->jobs++;
+}
+
+void shim_loop_release(uv_loop_t* loop) {
+  loop_of(loop)->jobs--;
 }
 
 /* --- a turn -------------------------------------------------------------- */
@@ -285,6 +302,8 @@ static void poll(uv_loop_t* uv, uv_run_mode mode) {
   ghost = explore_spurious();
   if (pkd__exchange_relaxed(&loop->sends, 0) == 0 && !ghost)
     return;
+  if (loop->jobs > 0)
+    shim_pool_deliver(uv);
   for (unsigned i = 0; i < loop->count; i++) {
     uv_handle_t* handle = loop->handle[i];
     if (is_active(handle, UV_ASYNC) &&
