@@ -102,6 +102,9 @@ struct peer {
 };
 
 uint64_t bench_now(void);
+/** Nanoseconds of a processor that this thread has used: right also where others
+ * take the processor away. */
+uint64_t bench_used(void);
 
 #ifdef __cplusplus
 }

@@ -30,20 +30,22 @@ static void crowd_round(const void* peer, const void* size, unsigned ms,
   uint64_t count = (uint64_t)ms * 4000;
   uint64_t at = 0;
   uint64_t begin;
+  uint64_t used;
 
   (void)peer;
   for (uint64_t i = 0; i < s->addresses; i++) {
     waiter[i].wake = wake;
     pkd_lot_enqueue(key + 64 * i, &waiter[i], NULL, NULL);
   }
+  used = bench_used();
   begin = bench_now();
   for (uint64_t i = 0; i < count; i++) {
     at = (at + 7919) % s->addresses;
     pkd_lot_unpark_one(key + 64 * at, NULL, NULL);
     pkd_lot_enqueue(key + 64 * at, &waiter[at], NULL, NULL);
   }
-  result->ops = (double)count;
-  result->value[NS] = (double)(bench_now() - begin) / result->ops;
+  result->value[NS] = (double)(bench_now() - begin) / (double)count;
+  result->value[CPU] = (double)(bench_used() - used) / (double)count;
   for (uint64_t i = 0; i < s->addresses; i++)
     pkd_lot_unpark_one(key + 64 * i, NULL, NULL);
   free(key);
@@ -66,10 +68,11 @@ void work_lot(void) {
       .title = "one wait and wake while 100,000 or 10 addresses have waiters",
       .op = "wait + wake",
       .size = &crowd,
-      .threads = 1};
+      .threads = 1,
+      .by_hand = true};
 
   cell_add(&cell, "parkade, 100,000", OURS, crowd_round, NULL);
   cell_add(&cell, "parkade, 10", FLOOR, ten_round, NULL);
-  cell_goal(&cell, "parkade, 10", NS, 1.5);
+  cell_goal(&cell, "parkade, 10", CPU, 1.5);
   cell_run(&cell);
 }

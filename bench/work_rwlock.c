@@ -30,16 +30,18 @@ static void pairs_round(const void* peer, bool writes, unsigned ms,
   uint64_t count = (uint64_t)ms * 50000;
   void* lock = aligned_alloc(128, BENCH_ROOM * 2);
   uint64_t begin;
+  uint64_t used;
 
   memset(lock, 0, BENCH_ROOM * 2);
   p->rwlock_make(lock);
+  used = bench_used();
   begin = bench_now();
   if (writes)
     p->write_pairs(lock, count);
   else
     p->read_pairs(lock, count);
-  result->ops = (double)count;
-  result->value[NS] = (double)(bench_now() - begin) / result->ops;
+  result->value[NS] = (double)(bench_now() - begin) / (double)count;
+  result->value[CPU] = (double)(bench_used() - used) / (double)count;
   free(lock);
 }
 
@@ -96,6 +98,7 @@ static struct cell* make(const char* id, const char* title, const char* op,
   cell->op = op;
   cell->size = size;
   cell->threads = threads;
+  cell->by_hand = threads == 1;
   for (const struct peer* const* p = bench_peers; *p != NULL; p++) {
     if ((*p)->rwlock_make != NULL)
       cell_add(cell, (*p)->name, p == bench_peers ? OURS : PEER, round, *p);
@@ -117,10 +120,10 @@ void work_rwlock(void) {
 
   run(make("rwlock/read", "rwlock, uncontended read", "read lock + unlock", 1,
            read_round, NULL),
-      NULL, NS, 1.0);
+      NULL, CPU, 1.0);
   run(make("rwlock/write", "rwlock, uncontended write", "write lock + unlock",
            1, write_round, NULL),
-      NULL, NS, 1.0);
+      NULL, CPU, 1.0);
   run(make("rwlock/90-10", "rwlock, 4 threads, 10 % writes", "section", THREADS,
            mix_round, &ten),
       "nsync", NS, 1.0);
