@@ -146,7 +146,7 @@ int pkd_many_lock_blocking(pkd_many_t* many, pkd_many_item_t* items,
     if (first != 0)
       pkd_req_cancel(&item->req);
     err = pkd__block_end(&item->req, &item->parker, deadline);
-    if (first == 0)
+    if (first == 0 && err < 0)
       first = err;
   }
   if (first != 0) {

@@ -6,14 +6,24 @@
 #include "engine.h"
 #include "word/async_mutex.h"
 
+/* What an owner gives back. A request wants 1, or, moved by a signal, a little
+ * more (cond.h); these are apart from that. */
+enum { POISON = 4, MEND = 8 };
+
 static unsigned admit(uint64_t* word, pkd_req_t* req) {
+  bool poisoned = (*word & PKD__ASYNC_MUTEX_POISONED) != 0;
+
   (void)req;
-  return pkd__async_mutex_take(word);
+  if (!pkd__async_mutex_take(word))
+    return PKD__REFUSED;
+  return poisoned ? PKD__ADMITTED | PKD__LEADS : PKD__ADMITTED;
 }
 
 static uint64_t left(uint64_t word, int64_t amount) {
-  (void)amount;
-  return pkd__async_mutex_left(word);
+  if (amount == POISON)
+    return pkd__async_mutex_poisoned(word);
+  return amount == MEND ? pkd__async_mutex_mended(word)
+                        : pkd__async_mutex_left(word);
 }
 
 const struct pkd__face pkd__face_mutex = {
@@ -38,15 +48,32 @@ int pkd_async_mutex_lock_blocking(pkd_req_t* req, pkd_async_mutex_t* mutex,
   return pkd__block(req, mutex, PKD__KIND_MUTEX, 1, deadline);
 }
 
-int pkd_async_mutex_unlock(pkd_req_t* req, pkd_async_mutex_t* mutex) {
+static int unlock(pkd_req_t* req, pkd_async_mutex_t* mutex, int64_t amount) {
   int err;
 
   if (req == NULL || mutex == NULL)
     return UV_EINVAL;
   err = pkd__disown(req, mutex, PKD__KIND_MUTEX);
   if (err == 0)
-    pkd__leave(mutex, PKD__KIND_MUTEX, 1);
+    pkd__leave(mutex, PKD__KIND_MUTEX, amount);
   return err;
+}
+
+int pkd_async_mutex_unlock(pkd_req_t* req, pkd_async_mutex_t* mutex) {
+  return unlock(req, mutex, 1);
+}
+
+int pkd_async_mutex_unlock_poisoned(pkd_req_t* req, pkd_async_mutex_t* mutex) {
+  return unlock(req, mutex, POISON);
+}
+
+int pkd_async_mutex_mend(pkd_req_t* req, pkd_async_mutex_t* mutex) {
+  if (req == NULL || mutex == NULL)
+    return UV_EINVAL;
+  if (!pkd__owns(req, mutex, PKD__KIND_MUTEX))
+    return UV_EPERM;
+  pkd__leave(mutex, PKD__KIND_MUTEX, MEND);
+  return 0;
 }
 
 int pkd_async_mutex_close(pkd_async_mutex_t* mutex) {

@@ -204,3 +204,36 @@ int pkd__disown(pkd_req_t* req, const void* object, enum pkd__kind kind) {
     pkd__home_returned(home);
   return 0;
 }
+
+void pkd__bestow(pkd_req_t* req, const void* object, enum pkd__kind kind,
+                 uint32_t what) {
+  req->via.home = NULL;
+  req->waiter.token = what;
+  /* relaxed: with the state, who may ask sees it */
+  pkd__store_relaxed(&req->waiter.key, object);
+  /* (S1) release, pairs with (S2): with the ticket comes what it guards */
+  pkd__store_release(&req->waiter.state, pkd__state(PKD__OWNED, kind));
+}
+
+int pkd_req_transfer(pkd_req_t* from, pkd_req_t* to) {
+  enum pkd__kind kind;
+  const void* object;
+  uint32_t what;
+  int err;
+
+  if (from == NULL || to == NULL || from == to)
+    return UV_EINVAL;
+  if ((err = pkd__req_startable(to)) != 0)
+    return err;
+  if ((object = pkd_req_owned(from)) == NULL)
+    return UV_EPERM;
+  /* relaxed: pkd_req_owned() has looked with acquire */
+  kind = pkd__kind_of(pkd__load_relaxed(&from->waiter.state));
+  if (pkd__face_of(kind)->in_lot != NULL)
+    return UV_ENOTSUP; /* the ticket itself stands in the lot */
+  /* (T1) acq_rel, pairs with itself: what was taken off before is not ours */
+  what = (uint32_t)pkd__exchange_acq_rel(&from->waiter.token, 0);
+  if ((err = pkd__disown(from, object, kind)) == 0)
+    pkd__bestow(to, object, kind, what);
+  return err;
+}

@@ -154,6 +154,11 @@ int pkd__req_startable(const pkd_req_t* req);
  *         it waited for was complete */
 bool pkd__req_end(pkd_req_t* req, enum pkd__step step);
 
+/** Makes an idle request the owner of `what` of an object; it is the caller's to
+ * give. The request counts for no loop. */
+void pkd__bestow(pkd_req_t* req, const void* object, enum pkd__kind kind,
+                 uint32_t what);
+
 /** Ends a wait that is over: a grant becomes ownership, if no cancel was faster,
  * and the request is its owner's again.
  * @return the status to report */

@@ -104,6 +104,37 @@ static int spend(pkd_req_t* req, pkd_async_sem_t* sem, uint32_t n) {
   return 0;
 }
 
+int pkd_async_sem_split(pkd_req_t* req, pkd_req_t* other, pkd_async_sem_t* sem,
+                        uint32_t n) {
+  int err;
+
+  if (req == NULL || other == NULL || sem == NULL || n == 0 || req == other)
+    return UV_EINVAL;
+  if ((err = pkd__req_startable(other)) != 0)
+    return err;
+  err = spend(req, sem, n);
+  if (err == 0)
+    pkd__bestow(other, sem, PKD__KIND_SEM, n);
+  return err;
+}
+
+int pkd_async_sem_merge(pkd_req_t* req, pkd_req_t* other,
+                        pkd_async_sem_t* sem) {
+  uint32_t n;
+  int err;
+
+  if (req == NULL || other == NULL || sem == NULL || req == other)
+    return UV_EINVAL;
+  if (!pkd__owns(req, sem, PKD__KIND_SEM) ||
+      !pkd__owns(other, sem, PKD__KIND_SEM))
+    return UV_EPERM;
+  n = pkd_async_sem_owned(other, sem);
+  err = spend(other, sem, n);
+  if (err == 0)
+    pkd__add_acq_rel(&req->waiter.token, n); /* (T1) as in spend() */
+  return err;
+}
+
 int pkd_async_sem_add(pkd_async_sem_t* sem, uint32_t n) {
   uint32_t total;
 

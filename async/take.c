@@ -24,10 +24,15 @@ int pkd__take_start(pkd_loop_t* loop, pkd_req_t* req, const pkd_take_t* take,
   }
 }
 
+/* Who takes by value learns that it owns the mutex, not that it is poisoned. */
+static int untold(int status) {
+  return status > 0 ? 0 : status;
+}
+
 int pkd__take_try(pkd_req_t* req, const pkd_take_t* take) {
   switch (take->kind) {
   case PKD__TAKE_MUTEX:
-    return pkd_async_mutex_trylock(req, take->object);
+    return untold(pkd_async_mutex_trylock(req, take->object));
   case PKD__TAKE_PERMITS:
     return pkd_async_sem_try_acquire(req, take->object, (uint32_t)take->amount);
   case PKD__TAKE_KEY:
@@ -43,8 +48,8 @@ int pkd__take_block(pkd_req_t* req, const pkd_take_t* take,
 
   switch (take->kind) {
   case PKD__TAKE_MUTEX:
-    return pkd__block_begin(req, take->object, PKD__KIND_MUTEX, 1, parker,
-                            deadline);
+    return untold(pkd__block_begin(req, take->object, PKD__KIND_MUTEX, 1,
+                                   parker, deadline));
   case PKD__TAKE_PERMITS:
     err = pkd__sem_check(take->object, (uint32_t)take->amount);
     return err != 0

@@ -39,7 +39,7 @@ int pkd_queue_work(pkd_loop_t* loop, pkd_work_t* work, pkd_take_t take,
 static void have_it(pkd_req_t* req, int status) {
   pkd_work_t* work = req->data;
 
-  if (status == 0) {
+  if (status >= 0) {
     work->stage = IN_POOL;
     work->job.data = work;
     status = uv_queue_work(work->uv, &work->job, run, after);

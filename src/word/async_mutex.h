@@ -2,16 +2,18 @@
  *
  * async_mutex.h - the word of pkd_async_mutex_t: its picture and its moves.
  *
- *   31                             2   1   0
- *  +-----------------------------+---+---+---+
- *  |            zero             | C | Q | L |   all zero = free, so zeroed
- *  +-----------------------------+---+---+---+   memory is a mutex
+ *   31                         3   2   1   0
+ *  +-------------------------+---+---+---+---+
+ *  |          zero           | P | C | Q | L |   all zero = free, so zeroed
+ *  +-------------------------+---+---+---+---+   memory is a mutex
  *   L LOCKED   a request owns it or was granted it. Never wrong.
  *   Q QUEUED   somebody waits at this address: the word changes only under the
  *              lot's lock of the address, and newcomers queue. Exact under that
  *              lock, but for the child of a fork, where the queue is empty; the
  *              next look into the lot puts that right.
  *   C CLOSED   newcomers are refused. Never taken back.
+ *   P POISONED an owner left what it guards in doubt. Never wrong; set by an
+ *              unlock, cleared by a later owner, and no part of the rows below.
  *
  *   C Q L   means                 leaves by
  *   0 0 0   free                  lock -> 001 ; close, destroy -> 100
@@ -32,7 +34,8 @@
 enum {
   PKD__ASYNC_MUTEX_LOCKED = 1,
   PKD__ASYNC_MUTEX_QUEUED = 2,
-  PKD__ASYNC_MUTEX_CLOSED = 4
+  PKD__ASYNC_MUTEX_CLOSED = 4,
+  PKD__ASYNC_MUTEX_POISONED = 8
 };
 
 /** Takes the mutex for the one whose turn it is; whether it could. */
@@ -48,9 +51,19 @@ static inline uint64_t pkd__async_mutex_left(uint64_t word) {
   return word & ~(uint64_t)PKD__ASYNC_MUTEX_LOCKED;
 }
 
+/** The owner has left in doubt. */
+static inline uint64_t pkd__async_mutex_poisoned(uint64_t word) {
+  return pkd__async_mutex_left(word) | PKD__ASYNC_MUTEX_POISONED;
+}
+
+/** The owner, who stays, is in no doubt any more. */
+static inline uint64_t pkd__async_mutex_mended(uint64_t word) {
+  return word & ~(uint64_t)PKD__ASYNC_MUTEX_POISONED;
+}
+
 /** Nobody owns it, was granted it or waits. */
 static inline bool pkd__async_mutex_is_idle(uint64_t word) {
-  return (word & ~(uint64_t)PKD__ASYNC_MUTEX_CLOSED) == 0;
+  return (word & (PKD__ASYNC_MUTEX_LOCKED | PKD__ASYNC_MUTEX_QUEUED)) == 0;
 }
 
 #endif

@@ -60,6 +60,18 @@ static void row_101_closed_and_held(void** state) {
   assert_int_equal(pkd__async_mutex_left(WORD(1, 0, 1)), WORD(1, 0, 0));
 }
 
+static void poison_stays_until_it_is_mended(void** state) {
+  uint64_t word = pkd__async_mutex_poisoned(WORD(0, 0, 1));
+
+  (void)state;
+  assert_int_equal(word, PKD__ASYNC_MUTEX_POISONED);
+  assert_true(pkd__async_mutex_is_idle(word));
+  assert_true(pkd__async_mutex_take(&word));
+  assert_int_equal(word, PKD__ASYNC_MUTEX_POISONED | WORD(0, 0, 1));
+  assert_int_equal(pkd__async_mutex_left(word), PKD__ASYNC_MUTEX_POISONED);
+  assert_int_equal(pkd__async_mutex_mended(word), WORD(0, 0, 1));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_bits_stand_where_the_picture_says),
@@ -68,6 +80,7 @@ int main(void) {
       cmocka_unit_test(row_011_held_with_a_queue_hands_off),
       cmocka_unit_test(row_100_closed),
       cmocka_unit_test(row_101_closed_and_held),
+      cmocka_unit_test(poison_stays_until_it_is_mended),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,11 @@
 extern "C" {
 #endif
 
+/** The status, or the return, of one who owns the mutex now and must know that an
+ * owner before left what it guards in doubt: pkd_async_mutex_unlock_poisoned(). It
+ * is positive: the mutex is owned all the same. */
+#define PKD_POISONED 1
+
 /** All-zero is a free mutex. It belongs to no loop and needs no end; free its
  * memory when nobody holds it or waits for it, even right after the unlock. */
 typedef struct pkd_async_mutex {
@@ -95,6 +100,22 @@ PKD_API int pkd_async_mutex_lock_blocking(pkd_req_t* req,
  * Order:     release; pairs with the next lock. The mutex is not touched any
  *            more once its next owner can know */
 PKD_API int pkd_async_mutex_unlock(pkd_req_t* req, pkd_async_mutex_t* mutex);
+
+/** The same, and says that what the mutex guards may be half changed. Each owner
+ * to come gets PKD_POISONED in the place of 0, until one of them has mended it.
+ * Only programs that call this ever see that status.
+ *
+ * @return as pkd_async_mutex_unlock */
+PKD_API int pkd_async_mutex_unlock_poisoned(pkd_req_t* req,
+                                            pkd_async_mutex_t* mutex);
+
+/** Says that what the mutex guards is in order again.
+ *
+ * @param req  owns `mutex`, and goes on owning it
+ * @return 0; UV_EPERM: it does not; UV_EINVAL: an argument is NULL
+ * Blocks:    no
+ * Threads:   any */
+PKD_API int pkd_async_mutex_mend(pkd_req_t* req, pkd_async_mutex_t* mutex);
 
 /** Closes `mutex`: those who wait get UV_ECANCELED, those who come UV_ESHUTDOWN.
  * Who owns it, or was granted it, keeps it and may unlock.

@@ -108,6 +108,20 @@ PKD_API int pkd_req_set_timeout(pkd_req_t* req, uint64_t ms);
  * Cost:      does not depend on the length of the queue */
 PKD_API int pkd_req_cancel(pkd_req_t* req);
 
+/** Hands all that `from` owns over to `to`, as from a worker to the task that goes
+ * on: no moment in between is anybody else's.
+ *
+ * @param from  owns something; idle afterwards
+ * @param to    idle; owns it afterwards. It counts for no loop (pkd_loop_held)
+ * @return 0
+ *         UV_EPERM     `from` owns nothing
+ *         UV_EALREADY  `to` waits       UV_EBUSY  `to` owns something
+ *         UV_ENOTSUP   `from` holds a key of a pkd_async_keyed_t
+ *         UV_EINVAL    one is NULL, or both are the same
+ * Blocks:    no
+ * Threads:   any, but not while another uses one of the two */
+PKD_API int pkd_req_transfer(pkd_req_t* from, pkd_req_t* to);
+
 /** What `req` owns.
  *
  * @return the address of the lock or semaphore, or NULL for nothing

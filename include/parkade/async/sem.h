@@ -101,6 +101,29 @@ PKD_API int pkd_async_sem_acquire_blocking(pkd_req_t* req, pkd_async_sem_t* sem,
 PKD_API int pkd_async_sem_release(pkd_req_t* req, pkd_async_sem_t* sem,
                                   uint32_t n);
 
+/** Moves `n` of the permits that `req` owns to `other`; with the last one `req` is
+ * idle.
+ *
+ * @param other  idle; owns them afterwards. It counts for no loop
+ * @return 0
+ *         UV_EPERM     `req` does not own that many of this semaphore
+ *         UV_EALREADY  `other` waits       UV_EBUSY  `other` owns something
+ *         UV_EINVAL    an argument is NULL, `n` is 0, or both are the same
+ * Blocks:    no
+ * Threads:   any, but not while another uses one of the two */
+PKD_API int pkd_async_sem_split(pkd_req_t* req, pkd_req_t* other,
+                                pkd_async_sem_t* sem, uint32_t n);
+
+/** Moves all permits that `other` owns to `req`, which owns some of them too;
+ * `other` is idle afterwards.
+ *
+ * @return 0; UV_EPERM: one of them owns nothing of this semaphore; UV_EINVAL: an
+ *         argument is NULL, or both are the same
+ * Blocks:    no
+ * Threads:   any, but not while another uses one of the two */
+PKD_API int pkd_async_sem_merge(pkd_req_t* req, pkd_req_t* other,
+                                pkd_async_sem_t* sem);
+
 /** Adds `n` permits that nobody owned.
  *
  * @return 0
