@@ -18,6 +18,7 @@
 #include "atomic.h"
 #include "bucket.h"
 #include "mutex_tokens.h"
+#include "os/os.h"
 #include "panic.h"
 #include "rwlock_pass.h"
 #include "spin.h"
@@ -36,8 +37,14 @@ struct attempt {
   int entered;  /* what enter() said last under the lot's lock */
 };
 
-static bool trust_waking(void) {
-  return !pkd__forked();
+/* Must who leaves look into the queue? If only K speaks against it, now and then
+ * it does not rely on K: the woken writer may have no processor for a time slice,
+ * and the oldest waiter may be past its due. In the child of a fork nobody is on
+ * the way. */
+static bool must_look(bool (*must_wake)(uint32_t word, bool trust_waking),
+                      uint32_t word) {
+  return must_wake(word, true) ||
+         (must_wake(word, false) && (pkd__forked() || pkd__os_now_and_then()));
 }
 
 /* --- entering -------------------------------------------------------------- */
@@ -191,7 +198,7 @@ static int step_back(pkd_rwlock_t* l, enum pkd__rw_mode mode) {
       return 0;
     /* relaxed: nothing was read under the lock */
   } while (!pkd__cas_relaxed(&l->word, &old, old - PKD__RW_READER));
-  if (pkd__rw_reader_must_wake(old - PKD__RW_READER, trust_waking()))
+  if (must_look(pkd__rw_reader_must_wake, old - PKD__RW_READER))
     pkd__rw_pass_left(l);
   return -EBUSY;
 }
@@ -215,7 +222,7 @@ void pkd__rwlock_rdunlock_slow(pkd_rwlock_t* l, uint32_t old) {
   if (pkd__rw_readers(old) == 0)
     pkd__panic("pkd_rwlock_rdunlock", l,
                "is not held for reading; unlock only what you have locked");
-  if (pkd__rw_reader_must_wake(old - PKD__RW_READER, trust_waking()))
+  if (must_look(pkd__rw_reader_must_wake, old - PKD__RW_READER))
     pkd__rw_pass_left(l);
 }
 
@@ -244,12 +251,13 @@ static void leave_written(const char* call, pkd_rwlock_t* l, uint32_t keep,
                           bool fair) {
   uint32_t old = pkd__load_relaxed(&l->word); /* relaxed: exchanges decide */
   bool prefer_writers = l->policy == PKD_RWLOCK_PREFER_WRITERS;
-  bool trust = !fair && keep == 0 && trust_waking();
+  bool anyway = fair || keep != 0;
 
   do {
     if (!pkd__rw_is(old, PKD__RW_HELD))
       pkd__panic(call, l, "is not held for writing");
-    if (pkd__rw_writer_must_wake(old, trust)) {
+    if (anyway ? pkd__rw_is(old, PKD__RW_QUEUED)
+               : must_look(pkd__rw_writer_must_wake, old)) {
       pkd__rw_pass_share(l, PKD__RW_HELD, keep, fair);
       return;
     }
@@ -300,7 +308,7 @@ void pkd__rwlock_upunlock(pkd_rwlock_t* l) {
   /* (R2) release, pairs with (R1) */
   left = pkd__and_release(&l->word, ~(uint32_t)PKD__RW_UPGRADABLE) &
          ~(uint32_t)PKD__RW_UPGRADABLE;
-  if (pkd__rw_up_must_wake(left, trust_waking()))
+  if (must_look(pkd__rw_up_must_wake, left))
     pkd__rw_pass_left(l);
 }
 
@@ -313,10 +321,10 @@ void pkd__rwlock_updowngrade(pkd_rwlock_t* l) {
   uint32_t left;
 
   check_up("pkd_rwlock_updowngrade", l);
-  /* (R2) */
-  left = pkd__add_release(&l->word, PKD__RW_READER - PKD__RW_UPGRADABLE) +
+  /* relaxed: who has U has only read, and goes on; its unlock releases */
+  left = pkd__add_relaxed(&l->word, PKD__RW_READER - PKD__RW_UPGRADABLE) +
          PKD__RW_READER - PKD__RW_UPGRADABLE;
-  if (pkd__rw_up_must_wake(left, trust_waking()))
+  if (must_look(pkd__rw_up_must_wake, left))
     pkd__rw_pass_left(l);
 }
 

@@ -13,12 +13,12 @@
  * each other to upgrade.
  *
  * Fairness, by default phases: while a writer waits no new reader enters, so it
- * waits for the readers of that moment only; when a writer leaves, the readers
- * who wait come first. Who has just been woken may still be overtaken by a thread
- * that runs, but not for longer than half a millisecond: then the lock is handed
- * over, and a writer waits at most one phase of readers, a reader at most one
- * writer. A policy that prefers one side hands over always, and may starve the
- * other side.
+ * waits for the readers of that moment only. Who is woken competes with whoever
+ * runs, as long as waits are short; once the oldest waiter has waited for half a
+ * millisecond, the lock is handed over: after a writer to all readers who wait,
+ * after readers to a writer. So from then on a writer waits for at most one phase
+ * of readers, and readers for at most one writer. A policy that prefers one side
+ * hands over always, and may starve the other side.
  *
  * Reading writes the word once on the way in and once on the way out.
  *

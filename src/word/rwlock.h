@@ -20,9 +20,10 @@
  *            and in the child of a fork.
  *   Q QUEUED  somebody is queued here. Changed only under the lot's lock of the
  *            address, where it is exact; too long in the child of a fork.
- *   K WAKING  one writer was woken to compete and has neither got the lock nor
- *            gone back to sleep: nobody else need be woken. Cleared by a woken
- *            writer only; too long in the child of a fork.
+ *   K WAKING  a writer was woken to compete and has neither got the lock nor gone
+ *            back to sleep: nobody else need be woken. Cleared by woken writers
+ *            only, perhaps too early (one wake more); too long in the child of a
+ *            fork.
  *
  *   who                enters when                       and makes
  *   reader             not H, not P                      readers + 1
@@ -37,6 +38,8 @@
  *   last reader        U (an upgrader may wait), or not K
  *   upgradable         no readers and not K; or readers and not P
  *   writer             not K; it keeps H until it has passed the lock on
+ *   Now and then one looks in spite of K, lest a woken writer that gets no
+ *   processor keeps others waiting; then two may be on their way.
  *   tests/unit/test_word_rwlock.c walks these rows. */
 #ifndef PKD_WORD_RWLOCK_H
 #define PKD_WORD_RWLOCK_H

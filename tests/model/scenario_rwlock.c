@@ -84,6 +84,16 @@ static void writes(void* arg) {
   pkd_rwlock_wrunlock(&s->l);
 }
 
+static void writes_twice(void* arg) {
+  writes(arg);
+  writes(arg);
+}
+
+static void writes_then_reads_alone(void* arg) {
+  writes(arg);
+  reads(arg);
+}
+
 static void writes_fair(void* arg) {
   (void)arg;
   pkd_rwlock_wrlock(&s->l);
@@ -215,6 +225,9 @@ static const role_t plans[][4] = {
     {reader_upgrades, reader_upgrades, reads},
     {tries_to_write, reads, writes},
     {writes_or_leaves, reads_or_leaves, reads, writes},
+    {writes_twice, writes, writes},
+    {writes_then_reads_alone, writes, writes_or_leaves},
+    {writes_twice, writes, upgrades},
 };
 
 static void meet(int plan, uint32_t policy) {
@@ -339,6 +352,25 @@ const explore_scenario_t explore_rwlock[] = {
     {"rwlock/two-readers-upgrade", by_phases, 15, OK, 3, {.preemptions = 2}},
     {"rwlock/try-write", by_phases, 16, OK, 0, {.preemptions = 2}},
     {"rwlock/four", by_phases, 17, OK, 3, {.preemptions = 1, .timeouts = 1}},
+    {"rwlock/doubt", by_phases, 18, OK, 0, {.preemptions = 2, .doubts = 2}},
+    {"rwlock/doubt-due",
+     by_phases,
+     18,
+     OK,
+     0,
+     {.preemptions = 2, .jumps = 1, .doubts = 1}},
+    {"rwlock/doubt-reader",
+     by_phases,
+     19,
+     OK,
+     3,
+     {.preemptions = 2, .timeouts = 1, .doubts = 1}},
+    {"rwlock/doubt-upgrade",
+     by_phases,
+     20,
+     OK,
+     0,
+     {.preemptions = 2, .doubts = 1}},
     {"rwlock/spurious", by_phases, 2, OK, 0, {.preemptions = 1, .spurious = 1}},
     {"rwlock/prefer-readers", readers_first, 2, OK, 0, {.preemptions = 2}},
     {"rwlock/prefer-readers-leaves",
