@@ -168,7 +168,8 @@ PKD_API int pkd_lot_remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
                               void* arg);
 
 /** The `due` of a waiter whose patience ends at `when` (pkd_now() time). A
- * resolution of about a microsecond, never 0; exact for half an hour ahead. */
+ * resolution of about two microseconds, never 0; good for half an hour before and
+ * after it. */
 PKD_API uint32_t pkd_lot_due(pkd_deadline_t when);
 
 /* --- waking -------------------------------------------------------------- */
