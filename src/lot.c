@@ -122,12 +122,14 @@ int pkd_lot_remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
 }
 
 uint32_t pkd_lot_due(pkd_deadline_t when) {
-  return (uint32_t)(when >> 10) | 1;
+  uint32_t due = (uint32_t)(when >> 12);
+
+  return due == 0 ? 1 : due;
 }
 
 static bool is_due(const pkd_waiter_t* waiter) {
   return waiter->due != 0 &&
-         (int32_t)(pkd_lot_due(pkd__os_now()) - waiter->due) >= 0;
+         pkd__due_by(waiter->due, pkd_lot_due(pkd__os_now()));
 }
 
 /* --- waking ---------------------------------------------------------------- */

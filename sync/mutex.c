@@ -29,6 +29,7 @@
 
 #include "atomic.h"
 #include "bucket.h"
+#include "lot.h"
 #include "mutex_tokens.h"
 #include "os/os.h"
 #include "panic.h"
@@ -160,24 +161,20 @@ struct release {
   bool again;    /* what we relied on has changed; still held */
 };
 
-static bool is_past(uint32_t due, uint32_t now) {
-  return due != 0 && (int32_t)(now - due) >= 0;
-}
-
 /* Under the lot's lock, shown the oldest waiter, then the one behind it. */
 static pkd_unpark_op_t choose(void* arg, pkd_waiter_t* waiter) {
   struct release* r = arg;
-  uint32_t now = pkd_lot_due(pkd_now());
+  pkd_deadline_t now = pkd_now();
 
   if (!r->chosen) {
-    r->hand = r->fair || is_past(waiter->due, now);
+    r->hand = r->fair || pkd__due_by(waiter->due, pkd_lot_due(now));
     r->chosen = r->hand || !r->doubtful;
     return r->chosen ? PKD_UNPARK_WAKE : PKD_UNPARK_STOP;
   }
   if (r->hand && waiter->due != 0) {
-    uint32_t tenure_ends = (now + (TENURE_NS >> 10)) | 1;
+    uint32_t tenure_ends = pkd_lot_due(now + TENURE_NS);
 
-    if (is_past(waiter->due, tenure_ends))
+    if (pkd__due_by(waiter->due, tenure_ends))
       waiter->due = tenure_ends;
   }
   return PKD_UNPARK_STOP;

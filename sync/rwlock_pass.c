@@ -27,6 +27,7 @@
 
 #include "atomic.h"
 #include "bucket.h"
+#include "lot.h"
 #include "mutex_tokens.h"
 
 /* Whose turn it is. */
@@ -100,8 +101,7 @@ static void begin(struct pass* p, const pkd_waiter_t* oldest) {
 }
 
 static bool is_due(const pkd_waiter_t* waiter) {
-  return waiter->due != 0 &&
-         (int32_t)(pkd_lot_due(pkd_now()) - waiter->due) >= 0;
+  return waiter->due != 0 && pkd__due_by(waiter->due, pkd_lot_due(pkd_now()));
 }
 
 static enum turn first_turn(const struct pass* p, const pkd_waiter_t* oldest,

@@ -167,9 +167,10 @@ PKD_API int pkd_lot_remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
                               void* may_leave_arg, pkd_removed_cb removed,
                               void* arg);
 
-/** The `due` of a waiter whose patience ends at `when` (pkd_now() time). A
- * resolution of about two microseconds, never 0; good for half an hour before and
- * after it. */
+/** The `due` of a waiter whose patience ends at `when` (pkd_now() time). Never 0.
+ * A resolution of about four microseconds; good for half an hour before `when` and
+ * four hours after it. Who waits longer than that looks patient again for half an
+ * hour, then past its due again. */
 PKD_API uint32_t pkd_lot_due(pkd_deadline_t when);
 
 /* --- waking -------------------------------------------------------------- */

@@ -231,6 +231,8 @@ static void an_unpark_is_fair_to_who_is_past_its_due(void** state) {
   (void)state;
   assert_true(fair_after(pkd_lot_due(pkd_now())));
   assert_true(fair_after(pkd_lot_due(pkd_now() - 10 * MS)));
+  assert_true(fair_after(pkd_lot_due(pkd_now() - 37 * 60 * SECOND)));
+  assert_true(fair_after(pkd_lot_due(pkd_now() - 4 * 3600 * SECOND)));
   assert_false(fair_after(pkd_lot_due(pkd_after(600 * SECOND))));
   assert_false(fair_after(0)); /* never */
 }

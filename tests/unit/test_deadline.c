@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_deadline.c - points in time: pkd_now, pkd_after, pkd_lot_due. */
-#include <parkade/lot.h>
+#include "lot.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "support/test.h"
 
 #define SECOND UINT64_C(1000000000)
 
@@ -47,23 +43,35 @@ static void a_due_is_never_zero(void** state) {
   assert_int_not_equal(pkd_lot_due(PKD_FOREVER), 0);
   for (uint64_t bit = 1; bit != 0; bit <<= 1) {
     assert_int_not_equal(pkd_lot_due(bit), 0);
-    assert_int_not_equal(pkd_lot_due(bit << 10), 0);
+    assert_int_not_equal(pkd_lot_due(bit << 12), 0);
   }
 }
 
-/* Later is later by the sign of the difference, wherever the 32 bits wrap. */
-static void a_later_due_compares_later_across_the_wrap(void** state) {
-  const uint64_t wrap = UINT64_C(1) << 42; /* 32 bits of 1024 ns */
+/* Before its time by up to half an hour, after it by up to four hours, wherever
+ * the 32 bits wrap. */
+static void a_due_is_past_from_its_time_on_across_the_wrap(void** state) {
+  const uint64_t wrap = UINT64_C(1) << 44; /* 32 bits of 4096 ns */
   const uint64_t near[] = {0, wrap - SECOND, wrap, 5 * wrap - 1, 77 * SECOND};
+  const uint64_t spans[] = {4096, 50000, SECOND, 1800 * SECOND};
 
   (void)state;
-  for (size_t i = 0; i < sizeof near / sizeof near[0]; i++) {
+  for (size_t i = 0; i < LENGTH(near); i++) {
     uint32_t due = pkd_lot_due(near[i]);
 
-    assert_true((int32_t)(pkd_lot_due(near[i] + 1800 * SECOND) - due) > 0);
-    assert_true((int32_t)(pkd_lot_due(near[i] + 4096) - due) > 0);
-    assert_true((int32_t)(pkd_lot_due(near[i]) - due) == 0);
+    assert_true(pkd__due_by(due, due));
+    assert_true(pkd__due_by(due, pkd_lot_due(near[i] + 4 * 3600 * SECOND)));
+    for (size_t k = 0; k < LENGTH(spans); k++) {
+      assert_true(pkd__due_by(due, pkd_lot_due(near[i] + spans[k])));
+      /* one more, for the wrap: 0 is said as 1 */
+      assert_false(pkd__due_by(due, pkd_lot_due(near[i] - spans[k] - 4096)));
+    }
   }
+}
+
+static void no_due_is_never_past(void** state) {
+  (void)state;
+  assert_false(pkd__due_by(0, 1));
+  assert_false(pkd__due_by(0, UINT32_MAX));
 }
 
 int main(void) {
@@ -72,7 +80,8 @@ int main(void) {
       cmocka_unit_test(after_adds_to_the_present),
       cmocka_unit_test(a_span_too_long_for_the_clock_never_ends),
       cmocka_unit_test(a_due_is_never_zero),
-      cmocka_unit_test(a_later_due_compares_later_across_the_wrap),
+      cmocka_unit_test(a_due_is_past_from_its_time_on_across_the_wrap),
+      cmocka_unit_test(no_due_is_never_past),
   };
   return cmocka_run_group_tests_name("deadline", tests, NULL, NULL);
 }
