@@ -91,5 +91,6 @@ uint32_t pkd_async_barrier_arrived(const pkd_async_barrier_t* barrier) {
 }
 
 int pkd_async_barrier_destroy(pkd_async_barrier_t* barrier) {
-  return pkd__destroy(barrier, PKD__KIND_BARRIER, PKD__ASYNC_BARRIER_QUEUED, 0);
+  return pkd__destroy(barrier, PKD__KIND_BARRIER, PKD__ASYNC_BARRIER_QUEUED, 0,
+                      0);
 }

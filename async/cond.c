@@ -295,7 +295,7 @@ static int start(pkd_req_t* req, bool wait) {
   return UV_EINVAL;
 }
 
-static bool revoke(pkd_req_t* req, uint32_t state) {
+static bool take_back(pkd_req_t* req, uint32_t state) {
   (void)req;
   (void)state;
   return false;
@@ -310,7 +310,7 @@ static uint32_t settle(pkd_req_t* req) {
 static const struct pkd__in_lot in_lot = {
     .start = start,
     .end = end,
-    .revoke = revoke,
+    .revoke = take_back,
     .settle = settle,
 };
 

@@ -93,8 +93,8 @@ void pkd__close(void* object, enum pkd__kind kind) {
   dispatch(&round);
 }
 
-int pkd__destroy(void* object, enum pkd__kind kind, uint64_t busy,
-                 uint64_t mark) {
+int pkd__destroy(void* object, enum pkd__kind kind, uint64_t mask,
+                 uint64_t idle, uint64_t mark) {
   const struct pkd__face* face = pkd__face_of(kind);
   uint64_t word;
 
@@ -102,7 +102,7 @@ int pkd__destroy(void* object, enum pkd__kind kind, uint64_t busy,
     return UV_EINVAL;
   do {
     word = pkd__word(face, object);
-    if ((word & busy) != 0)
+    if ((word & mask) != idle)
       return UV_EBUSY;
   } while (!pkd__word_cas(face, object, word, word | mark));
   return 0;

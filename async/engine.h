@@ -133,10 +133,11 @@ void pkd__dispatch(const void* key);
 void pkd__close(void* object, enum pkd__kind kind);
 
 /** Sets `mark` in the word of an object that nobody uses.
- * @param busy  bits of the word that say that somebody does
+ * @param mask  the bits of the word that tell
+ * @param idle  ... and what they are while nobody does
  * @return 0, UV_EBUSY, or UV_EINVAL for NULL */
-int pkd__destroy(void* object, enum pkd__kind kind, uint64_t busy,
-                 uint64_t mark);
+int pkd__destroy(void* object, enum pkd__kind kind, uint64_t mask,
+                 uint64_t idle, uint64_t mark);
 
 /** `req` has left the queue at `key` by itself; under the lot's lock.
  * @return PKD__REFUSED; or what it is granted all the same: where those who wait

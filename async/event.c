@@ -103,6 +103,6 @@ int pkd_async_event_close(pkd_async_event_t* event) {
 }
 
 int pkd_async_event_destroy(pkd_async_event_t* event) {
-  return pkd__destroy(event, PKD__KIND_EVENT, PKD__ASYNC_EVENT_QUEUED,
+  return pkd__destroy(event, PKD__KIND_EVENT, PKD__ASYNC_EVENT_QUEUED, 0,
                       PKD__ASYNC_EVENT_CLOSED);
 }

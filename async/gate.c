@@ -83,6 +83,6 @@ uint32_t pkd_async_gate_inside(const pkd_async_gate_t* gate) {
 
 int pkd_async_gate_destroy(pkd_async_gate_t* gate) {
   return pkd__destroy(gate, PKD__KIND_GATE,
-                      PKD__ASYNC_GATE_QUEUED | UINT64_C(0xffffffff) << 32,
+                      PKD__ASYNC_GATE_QUEUED | UINT64_C(0xffffffff) << 32, 0,
                       PKD__ASYNC_GATE_SHUT);
 }

@@ -216,7 +216,7 @@ static bool end(pkd_req_t* req, enum pkd__step step) {
   return pkd_lot_remove_if(&req->waiter, only_waits, req, ended, &ending) == 0;
 }
 
-static bool revoke(pkd_req_t* req, uint32_t state) {
+static bool take_back(pkd_req_t* req, uint32_t state) {
   struct look look = {.req = req,
                       .leave = true,
                       .expect = state,
@@ -260,7 +260,7 @@ static uint32_t settle(pkd_req_t* req) {
 static const struct pkd__in_lot in_lot = {
     .start = start,
     .end = end,
-    .revoke = revoke,
+    .revoke = take_back,
     .settle = settle,
 };
 

@@ -84,17 +84,8 @@ int pkd_async_mutex_close(pkd_async_mutex_t* mutex) {
 }
 
 int pkd_async_mutex_destroy(pkd_async_mutex_t* mutex) {
-  uint64_t word;
-
-  if (mutex == NULL)
-    return UV_EINVAL;
-  do {
-    word = pkd__word(&pkd__face_mutex, mutex);
-    if (!pkd__async_mutex_is_idle(word))
-      return UV_EBUSY;
-  } while (!pkd__word_cas(&pkd__face_mutex, mutex, word,
-                          word | PKD__ASYNC_MUTEX_CLOSED));
-  return 0;
+  return pkd__destroy(mutex, PKD__KIND_MUTEX, PKD__ASYNC_MUTEX_BUSY, 0,
+                      PKD__ASYNC_MUTEX_CLOSED);
 }
 
 int pkd_async_mutex_is_locked(const pkd_async_mutex_t* mutex) {

@@ -55,5 +55,5 @@ int pkd_async_once_done(pkd_req_t* req, pkd_async_once_t* once, int status) {
 
 int pkd_async_once_destroy(pkd_async_once_t* once) {
   return pkd__destroy(once, PKD__KIND_ONCE,
-                      PKD__ASYNC_ONCE_QUEUED | PKD__ASYNC_ONCE_RUNNING, 0);
+                      PKD__ASYNC_ONCE_QUEUED | PKD__ASYNC_ONCE_RUNNING, 0, 0);
 }

@@ -16,7 +16,7 @@ struct ending {
 };
 
 static void removed(void* arg, const void* key, int was_last);
-static bool revoke(pkd_req_t* req, uint32_t state);
+static bool take_back(pkd_req_t* req, uint32_t state);
 
 int pkd_req_set_timeout(pkd_req_t* req, uint64_t ms) {
   uint64_t timeout = ms > PKD__TIMEOUT_MAX ? 0 : ms + 1;
@@ -46,7 +46,7 @@ int pkd_req_cancel(pkd_req_t* req) {
     case PKD__GRANTED:
       if ((pkd__grant_of(state) & PKD__FINAL) != 0)
         return UV_EBUSY;
-      if (revoke(req, state))
+      if (take_back(req, state))
         return 0;
       break;
     case PKD__CANCELED:
@@ -60,7 +60,7 @@ int pkd_req_cancel(pkd_req_t* req) {
 
 /* Takes back a grant that was not delivered. The callback is still to come, so
  * the request is in place, but not after the CAS. */
-static bool revoke(pkd_req_t* req, uint32_t state) {
+static bool take_back(pkd_req_t* req, uint32_t state) {
   enum pkd__kind kind = pkd__kind_of(state);
   const struct pkd__in_lot* in_lot = pkd__face_of(kind)->in_lot;
   void* object = pkd__object_of(req);

@@ -171,6 +171,6 @@ int pkd_async_rwlock_close(pkd_async_rwlock_t* lock) {
 
 int pkd_async_rwlock_destroy(pkd_async_rwlock_t* lock) {
   return pkd__destroy(lock, PKD__KIND_RWLOCK,
-                      ~(uint64_t)PKD__ASYNC_RWLOCK_CLOSED,
+                      ~(uint64_t)PKD__ASYNC_RWLOCK_CLOSED, 0,
                       PKD__ASYNC_RWLOCK_CLOSED);
 }

@@ -170,20 +170,12 @@ int pkd_async_sem_close(pkd_async_sem_t* sem) {
 }
 
 int pkd_async_sem_destroy(pkd_async_sem_t* sem) {
-  uint64_t word;
-
   if (sem == NULL)
     return UV_EINVAL;
-  do {
-    word = pkd__word(&pkd__face_sem, sem);
-    /* relaxed: a count, guards nothing */
-    if ((word & PKD__ASYNC_SEM_QUEUED) != 0 ||
-        pkd__async_sem_available(word) !=
-            (int64_t)pkd__load_relaxed(&sem->total))
-      return UV_EBUSY;
-  } while (
-      !pkd__word_cas(&pkd__face_sem, sem, word, word | PKD__ASYNC_SEM_CLOSED));
-  return 0;
+  /* relaxed: a count, guards nothing */
+  return pkd__destroy(sem, PKD__KIND_SEM, ~(uint64_t)PKD__ASYNC_SEM_CLOSED,
+                      pkd__async_sem_of(pkd__load_relaxed(&sem->total)),
+                      PKD__ASYNC_SEM_CLOSED);
 }
 
 int32_t pkd_async_sem_available(const pkd_async_sem_t* sem) {

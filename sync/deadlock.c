@@ -32,8 +32,8 @@ uint8_t pkd__watching;
 
 static pkd_mutex_t guard;
 /* under the guard */
-static uint64_t clock; /* counts wishes */
-static size_t missed;  /* atomic */
+static uint64_t wishes; /* so far */
+static size_t missed;   /* atomic */
 static pkd_deadlock_cb report_cb;
 static void* report_data;
 static bool in_child;
@@ -190,7 +190,7 @@ static void look_at_self(const struct pkd__hold* wanted,
 static void want(const struct pkd__hold* wanted, bool tries,
                  struct pkd__finding* finding) {
   mine->wanted = *wanted;
-  mine->since = ++clock;
+  mine->since = ++wishes;
   if (tries)
     return;
   look_at_self(wanted, finding);

@@ -35,7 +35,10 @@ enum {
   PKD__ASYNC_MUTEX_LOCKED = 1,
   PKD__ASYNC_MUTEX_QUEUED = 2,
   PKD__ASYNC_MUTEX_CLOSED = 4,
-  PKD__ASYNC_MUTEX_POISONED = 8
+  PKD__ASYNC_MUTEX_POISONED = 8,
+
+  /* Somebody owns it, was granted it or waits. */
+  PKD__ASYNC_MUTEX_BUSY = PKD__ASYNC_MUTEX_LOCKED | PKD__ASYNC_MUTEX_QUEUED
 };
 
 /** Takes the mutex for the one whose turn it is; whether it could. */
@@ -59,11 +62,6 @@ static inline uint64_t pkd__async_mutex_poisoned(uint64_t word) {
 /** The owner, who stays, is in no doubt any more. */
 static inline uint64_t pkd__async_mutex_mended(uint64_t word) {
   return word & ~(uint64_t)PKD__ASYNC_MUTEX_POISONED;
-}
-
-/** Nobody owns it, was granted it or waits. */
-static inline bool pkd__async_mutex_is_idle(uint64_t word) {
-  return (word & (PKD__ASYNC_MUTEX_LOCKED | PKD__ASYNC_MUTEX_QUEUED)) == 0;
 }
 
 #endif
