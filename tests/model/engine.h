@@ -123,6 +123,7 @@ typedef struct ex_result {
   uint64_t pruned;
   uint64_t outcomes;
   int longest; /* steps */
+  int threads; /* spawned, at most */
   bool exhausted;
   double seconds;
 } ex_result_t;

@@ -125,6 +125,8 @@ ex_result_t ex_explore(const explore_scenario_t* scenario,
     result.pruned += ex.pruned;
     if (ex.steps > result.longest)
       result.longest = ex.steps;
+    if (ex.threads - 1 > result.threads)
+      result.threads = ex.threads - 1;
     result.seconds = seconds() - start;
     if (ex.verdict != EXPLORE_OK)
       break;
