@@ -94,7 +94,7 @@ int pkd_async_cond_wait(pkd_loop_t* loop, pkd_req_t* req,
   }
   if (before != NULL)
     pkd__home_returned(before);
-  pkd__home_accept(home, req, false);
+  pkd__home_accept(home, req);
   pkd__leave(mutex, PKD__KIND_MUTEX, 1);
   return 0;
 }

@@ -21,15 +21,12 @@
 #define BUSY UINT64_C(1)
 #define TURN_CALLBACKS 64
 #define TURN_NS UINT64_C(1000000)
-#define CLOCK_EVERY 8 /* callbacks; reading it costs as much as one */
 #define TURN_EXPIRIES 256
 
 enum place { ELSEWHERE, IN_TURN, AT_HOME };
 
 static enum place enter(struct pkd__home* home);
 static void leave(struct pkd__home* home, enum place place);
-static void keep_awake(struct pkd__home* home);
-static void append(struct pkd__home* home, pkd_req_t* req);
 static void deliver_one(struct pkd__home* home);
 static uint64_t now_of(const struct pkd__home* home);
 static uint64_t deadline_of(const struct pkd__wheel* wheel,
@@ -45,9 +42,7 @@ void pkd__home_post(struct pkd__home* home, pkd_req_t* req,
   pkd_req_t* head;
 
   if (place != ELSEWHERE) {
-    pkd__home_collect(home);
-    append(home, req);
-    keep_awake(home);
+    pkd__home_ready(home, req);
     leave(home, place);
     return;
   }
@@ -72,17 +67,9 @@ void pkd__bells_ring(const struct pkd__bells* bells) {
   }
 }
 
-void pkd__home_accept(struct pkd__home* home, pkd_req_t* req, bool granted) {
-  uint32_t deadline = pkd__deadline_of(req);
-
-  if (home->pending++ == 0)
-    uv_ref((uv_handle_t*)&home->check);
-  if (granted) {
-    pkd__home_collect(home);
-    append(home, req);
-    keep_awake(home);
-  }
-  if (granted || deadline == 0) {
+void pkd__home_accept(struct pkd__home* home, pkd_req_t* req) {
+  pkd__home_count_in(home);
+  if (pkd__deadline_of(req) == 0) {
     pkd__list_append(&home->plain, &req->link);
     return;
   }
@@ -103,13 +90,6 @@ void pkd__home_check(const struct pkd__home* home, const char* call) {
 
 /* --- the way out ----------------------------------------------------------- */
 
-void pkd__home_collect(struct pkd__home* home) {
-  /* relaxed: who must not miss a request saw it posted, or comes again with
-   * the bell, which looks for sure */
-  if (pkd__load_relaxed(&home->inbox) != NULL)
-    pkd__home_collect_surely(home);
-}
-
 void pkd__home_collect_surely(struct pkd__home* home) {
   /* (H2) acq_rel, pairs with (H1). An exchange even if it looks empty: only that
    * takes part in the order of the inbox. */
@@ -128,7 +108,7 @@ void pkd__home_collect_surely(struct pkd__home* home) {
   while (oldest != NULL) {
     pkd_req_t* next = oldest->via.next;
 
-    append(home, oldest);
+    pkd__home_append(home, oldest);
     oldest = next;
   }
 }
@@ -136,24 +116,41 @@ void pkd__home_collect_surely(struct pkd__home* home) {
 void pkd__home_deliver_turn(struct pkd__home* home) {
   uint64_t start;
   unsigned count = 0;
+  unsigned look = 1; /* at the clock, after so many */
 
   pkd__home_collect(home);
-  if (home->ready == NULL)
-    return;
-  /* What becomes ready meanwhile has its turn as well: a chain of grants costs a
-   * look at the I/O once per budget, not once per link. */
-  start = uv_hrtime();
-  do {
-    deliver_one(home);
-    if (++count % CLOCK_EVERY == 0 && uv_hrtime() - start >= TURN_NS)
-      break;
-  } while (home->ready != NULL && count < TURN_CALLBACKS);
-  if (home->detaching)
-    return;
-  if (home->ready == NULL)
-    uv_idle_stop(&home->idle);
-  else
-    keep_awake(home); /* the rest may have come with the bell */
+  if (home->ready != NULL) {
+    /* What becomes ready meanwhile has its turn as well: a chain of grants costs
+     * a look at the I/O once per budget, not once per link. */
+    start = uv_hrtime();
+    home->awake = true;
+    do {
+      deliver_one(home);
+      if (++count == TURN_CALLBACKS)
+        break;
+      if (count == look) {
+        uint64_t spent = uv_hrtime() - start;
+
+        if (spent >= TURN_NS)
+          break;
+        /* Reading the clock costs as much as a callback. Twice as many more take
+         * twice as long; four times as many, while that is next to nothing. */
+        look *= spent < TURN_NS / 16 ? 4 : 2;
+      }
+    } while (home->ready != NULL);
+    if (home->detaching)
+      return;
+    home->awake =
+        home->ready != NULL; /* the rest may have come with the bell */
+    if (home->awake)
+      uv_idle_start(&home->idle, on_idle);
+    else
+      uv_idle_stop(&home->idle);
+  }
+  if (home->pending == 0 && home->keeps) {
+    home->keeps = false;
+    uv_unref((uv_handle_t*)&home->check);
+  }
 }
 
 void pkd__home_deliver_all(struct pkd__home* home) {
@@ -168,9 +165,11 @@ static void deliver_one(struct pkd__home* home) {
   home->ready = req->via.next;
   req->via.home = home;
   home->ready_count--;
-  pkd__wheel_remove(&home->wheel, &req->link);
-  if (--home->pending == 0)
-    uv_unref((uv_handle_t*)&home->check);
+  home->pending--;
+  if (pkd__deadline_of(req) == 0)
+    pkd__list_remove(&req->link);
+  else
+    pkd__wheel_remove(&home->wheel, &req->link);
   status = pkd__req_settle(req);
   /* relaxed: set by ourselves just now */
   if (pkd__step_of(pkd__load_relaxed(&req->waiter.state)) == PKD__OWNED)
@@ -178,20 +177,9 @@ static void deliver_one(struct pkd__home* home) {
   req->cb(req, status); /* it may be gone after this */
 }
 
-/* No sleep in the poll phase while something is ready. */
-static void keep_awake(struct pkd__home* home) {
-  if (!uv_is_active((uv_handle_t*)&home->idle))
-    uv_idle_start(&home->idle, on_idle);
-}
-
-static void append(struct pkd__home* home, pkd_req_t* req) {
-  req->via.next = NULL;
-  if (home->ready == NULL)
-    home->ready = req;
-  else
-    home->ready_last->via.next = req;
-  home->ready_last = req;
-  home->ready_count++;
+void pkd__home_wake(struct pkd__home* home) {
+  home->awake = true;
+  uv_idle_start(&home->idle, on_idle);
 }
 
 /* --- whose thread is it? --------------------------------------------------- */

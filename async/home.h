@@ -51,6 +51,10 @@ struct pkd__home {
   pkd_req_t* ready_last; /* youngest, if there is one */
   size_t ready_count;
   size_t pending; /* accepted, callback not begun */
+  bool keeps;     /* `check` is ref'd: set with the first pending request, and
+                     taken back at the end of a turn that leaves none */
+  bool awake;     /* somebody looks at the ready list before the loop sleeps: it
+                     is in its check phase, or the idle handle is active */
   int64_t here;   /* tickets handed out, less those given back in a turn */
   uint32_t taken; /* inbox found non-empty: rings that will have been */
   uint64_t armed; /* when the timer is set for, or PKD__WHEEL_NEVER */
@@ -59,8 +63,8 @@ struct pkd__home {
   struct pkd__link plain;  /* pending requests without a deadline */
   struct pkd__wheel wheel; /* pending requests with one */
   uv_prepare_t prepare;
-  uv_check_t check; /* ref'd while requests are pending: keeps the loop alive */
-  uv_idle_t idle;   /* active while the ready list is not empty: no sleep */
+  uv_check_t check; /* ref'd: keeps the loop alive */
+  uv_idle_t idle;   /* active: keeps the loop from sleeping */
   uv_timer_t timer;
   pkd_loop_cb detached;
 
@@ -86,8 +90,8 @@ void pkd__home_post(struct pkd__home* home, pkd_req_t* req,
 /** Rings them all. No lock of the lot may be held. */
 void pkd__bells_ring(const struct pkd__bells* bells);
 
-/** Accepts a request on the loop's thread, granted already or queued. */
-void pkd__home_accept(struct pkd__home* home, pkd_req_t* req, bool granted);
+/** Accepts a request that is queued, on the loop's thread. */
+void pkd__home_accept(struct pkd__home* home, pkd_req_t* req);
 
 /** Starts the clock of a request; `ms` as in pkd_req_set_timeout, not 0.
  * @return the deadline, for the high half of the token */
@@ -104,11 +108,17 @@ void pkd__home_check(const struct pkd__home* home, const char* call);
 
 /* --- delivery (deliver.c) -------------------------------------------------- */
 
-/** Empties the inbox into the ready list. The loop's thread. */
-void pkd__home_collect(struct pkd__home* home);
-
-/** The same, and misses nothing that the bell rang for. */
+/** Empties the inbox into the ready list, and misses nothing that the bell rang
+ * for. The loop's thread. */
 void pkd__home_collect_surely(struct pkd__home* home);
+
+/** The same, if it looks as if something were there. */
+static inline void pkd__home_collect(struct pkd__home* home) {
+  /* relaxed: who must not miss a request saw it posted, or comes again with
+   * the bell, which looks for sure */
+  if (pkd__load_relaxed(&home->inbox) != NULL)
+    pkd__home_collect_surely(home);
+}
 
 /** Calls back what is ready now, but no more than one turn's budget. */
 void pkd__home_deliver_turn(struct pkd__home* home);
@@ -124,9 +134,23 @@ void pkd__home_arm(struct pkd__home* home);
 
 /* --- the registry of attached loops (registry.c) --------------------------- */
 
+/* A thread-local that is not looked up by a call, where the loader has room for
+ * such variables of libraries that come late. */
+#if defined(__ELF__) && defined(__GLIBC__)
+#define PKD__THREAD_LOCAL                                                      \
+  _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define PKD__THREAD_LOCAL _Thread_local
+#endif
+
+extern PKD__THREAD_LOCAL uint64_t pkd__self_number; /* 0: has none yet */
+uint64_t pkd__self_first(void);
+
 /** The calling thread's number: not 0, and never that of another thread, not
  * even of one that has ended. */
-uint64_t pkd__self(void);
+static inline uint64_t pkd__self(void) {
+  return pkd__self_number != 0 ? pkd__self_number : pkd__self_first();
+}
 
 /** @return false if `home`'s uv_loop or pkd_loop_t is there already */
 bool pkd__registry_add(struct pkd__home* home);
@@ -141,5 +165,44 @@ void pkd__registry_moved(void);
 /** Has the calling thread attached a loop that is still attached, or was it the
  * last to run one? */
 bool pkd__thread_has_loop(void);
+
+/* --- the ready list, on the loop's thread ---------------------------------- */
+
+/** Keeps the loop from sleeping; for when `awake` is not set. */
+void pkd__home_wake(struct pkd__home* home);
+
+static inline void pkd__home_append(struct pkd__home* home, pkd_req_t* req) {
+  req->via.next = NULL;
+  if (home->ready == NULL)
+    home->ready = req;
+  else
+    home->ready_last->via.next = req;
+  home->ready_last = req;
+  home->ready_count++;
+}
+
+/** Puts a request whose wait is over behind those whose grants came before. */
+static inline void pkd__home_ready(struct pkd__home* home, pkd_req_t* req) {
+  pkd__home_collect(home);
+  pkd__home_append(home, req);
+  if (!home->awake)
+    pkd__home_wake(home);
+}
+
+static inline void pkd__home_count_in(struct pkd__home* home) {
+  home->pending++;
+  if (!home->keeps) {
+    home->keeps = true;
+    uv_ref((uv_handle_t*)&home->check);
+  }
+}
+
+/** Accepts a request that is granted already, on the loop's thread. */
+static inline void pkd__home_accept_granted(struct pkd__home* home,
+                                            pkd_req_t* req) {
+  pkd__home_count_in(home);
+  pkd__home_ready(home, req);
+  pkd__list_append(&home->plain, &req->link);
+}
 
 #endif

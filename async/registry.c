@@ -21,13 +21,14 @@ static struct pkd__home* homes; /* under lock */
 static bool forked;             /* atomic */
 static uint64_t version = 1;    /* atomic; changes under lock, or for a move */
 
-uint64_t pkd__self(void) {
-  static uint64_t last;
-  static _Thread_local uint64_t self;
+PKD__THREAD_LOCAL uint64_t pkd__self_number;
 
-  if (self == 0)
-    self = pkd__add_relaxed(&last, 1) + 1; /* relaxed: only has to be unique */
-  return self;
+uint64_t pkd__self_first(void) {
+  static uint64_t last;
+
+  /* relaxed: only has to be unique */
+  pkd__self_number = pkd__add_relaxed(&last, 1) + 1;
+  return pkd__self_number;
 }
 
 bool pkd__registry_add(struct pkd__home* home) {

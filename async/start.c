@@ -68,11 +68,13 @@ int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
   if (err != 0 && err != UV_EAGAIN)
     return refuse(&entry, err);
   accepted(&entry);
-  if (err == 0)
-    /* relaxed: only this thread has seen the request so far */
-    pkd__store_relaxed(&req->waiter.state,
-                       pkd__state_granted(kind, entry.grant));
-  pkd__home_accept(home, req, err == 0);
+  if (err != 0) {
+    pkd__home_accept(home, req);
+    return 0;
+  }
+  /* relaxed: only this thread has seen the request so far */
+  pkd__store_relaxed(&req->waiter.state, pkd__state_granted(kind, entry.grant));
+  pkd__home_accept_granted(home, req);
   return 0;
 }
 
