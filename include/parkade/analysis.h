@@ -33,27 +33,37 @@
 #define PKD_GUARDED_BY(lock) PKD__ANALYSIS(guarded_by(lock))
 /** On a pointer: touch what it points at only with the lock held. */
 #define PKD_PT_GUARDED_BY(lock) PKD__ANALYSIS(pt_guarded_by(lock))
-/** On a function: call it with these locks held, for writing or for reading. */
+/** On a function: call it with these locks held for writing. */
 #define PKD_REQUIRES(...) PKD__ANALYSIS(requires_capability(__VA_ARGS__))
+
+/** On a function: call it with these locks held for reading at least. */
 #define PKD_REQUIRES_SHARED(...)                                               \
   PKD__ANALYSIS(requires_shared_capability(__VA_ARGS__))
 /** On a function: do not call it with these locks held. */
 #define PKD_EXCLUDES(...) PKD__ANALYSIS(locks_excluded(__VA_ARGS__))
-/** On a function: it returns with the lock held, for writing or for reading. */
+/** On a function: it returns with the lock held for writing. */
 #define PKD_ACQUIRE(...) PKD__ANALYSIS(acquire_capability(__VA_ARGS__))
+
+/** On a function: it returns with the lock held for reading. */
 #define PKD_ACQUIRE_SHARED(...)                                                \
   PKD__ANALYSIS(acquire_shared_capability(__VA_ARGS__))
-/** The same, if and only if it returns 0. */
+/** As PKD_ACQUIRE, if and only if it returns 0. */
 #define PKD_TRY_ACQUIRE(...)                                                   \
   PKD__ANALYSIS(try_acquire_capability(0, __VA_ARGS__))
+
+/** As PKD_ACQUIRE_SHARED, if and only if it returns 0. */
 #define PKD_TRY_ACQUIRE_SHARED(...)                                            \
   PKD__ANALYSIS(try_acquire_shared_capability(0, __VA_ARGS__))
-/** On a function: it gives the lock up. */
+/** On a function: it gives up a lock that is held for writing. */
 #define PKD_RELEASE(...) PKD__ANALYSIS(release_capability(__VA_ARGS__))
+
+/** On a function: it gives up a lock that is held for reading. */
 #define PKD_RELEASE_SHARED(...)                                                \
   PKD__ANALYSIS(release_shared_capability(__VA_ARGS__))
-/** On a function: believe from here on that the lock is held. */
+/** On a function: believe from here on that the lock is held for writing. */
 #define PKD_ASSERT_HELD(...) PKD__ANALYSIS(assert_capability(__VA_ARGS__))
+
+/** On a function: believe from here on that the lock is held for reading. */
 #define PKD_ASSERT_HELD_SHARED(...)                                            \
   PKD__ANALYSIS(assert_shared_capability(__VA_ARGS__))
 /** On a function: do not look into its body. */
@@ -89,6 +99,7 @@
 #endif
 
 #ifndef PKD_TSAN_ANNOTATE
+/** 1: this unit tells ThreadSanitizer of the locks; set by -fsanitize=thread. */
 #define PKD_TSAN_ANNOTATE 0
 #endif
 

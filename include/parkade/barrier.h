@@ -42,7 +42,8 @@ PKD_API int pkd__barrier_wait(pkd_barrier_t* b, const pkd_cancel_t* cancel,
 
 /** Makes a barrier for `n` parties; 0 means 1.
  *
- * Threads:   nobody else uses `b` meanwhile */
+ * Threads:   nobody else uses `b` meanwhile
+ * Blocks:    no */
 static inline void pkd_barrier_init(pkd_barrier_t* b, uint32_t n) {
   b->parties = n;
   b->arrived = 0;
@@ -64,7 +65,7 @@ static inline int pkd_barrier_wait(pkd_barrier_t* b) {
   return rc;
 }
 
-/** The same, or gives up at `deadline`.
+/** As pkd_barrier_wait(), or gives up at `deadline`.
  *
  * @param deadline  absolute, nanoseconds of pkd_now(); PKD_FOREVER never comes
  * @return 1, 0        the barrier opened, as above
@@ -80,15 +81,16 @@ static inline int pkd_barrier_wait_until(pkd_barrier_t* b,
   return rc;
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_barrier_wait_until() with a span: gives up `ns` nanoseconds from now. A
+ * span too long for the clock never ends. */
 static inline int pkd_barrier_wait_for(pkd_barrier_t* b, uint64_t ns) {
   return pkd_barrier_wait_until(b, pkd_after(ns));
 }
 
-/** The same, or gives up when `cancel` is fired or at `deadline`.
+/** As pkd_barrier_wait_until(), or gives up when `cancel` is fired.
  *
  * @param cancel  see cancel.h; NULL makes this pkd_barrier_wait_until
- * @return as pkd_barrier_wait_until, or -ECANCELED: this thread is not counted
+ * @return as pkd_barrier_wait_until(), or -ECANCELED: this thread is not counted
  *         as arrived */
 static inline int pkd_barrier_wait_cancellable(pkd_barrier_t* b,
                                                const pkd_cancel_t* cancel,

@@ -17,11 +17,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** The version these headers belong to. */
 #define PKD_VERSION_MAJOR 0
+
+/** See PKD_VERSION_MAJOR. */
 #define PKD_VERSION_MINOR 1
+
+/** See PKD_VERSION_MAJOR. */
 #define PKD_VERSION_PATCH 0
 
 #if defined(__GNUC__)
+/** On a declaration: the library exports it. */
 #define PKD_API __attribute__((visibility("default")))
 #else
 #error "Parkade needs the __atomic builtins and attributes of GCC or Clang"

@@ -59,6 +59,7 @@ struct pkd_cancel {
   pkd_cancel_link_t up;    /* to the parent */
 };
 
+/** A token not fired, without a parent or a deadline. */
 #define PKD_CANCEL_INIT                                                        \
   {                                                                            \
     0, 0, {                                                                    \
@@ -108,8 +109,11 @@ PKD_API int pkd_cancel_fire(pkd_cancel_t* c);
  * Order:     acquire if fired by pkd_cancel_fire() */
 PKD_API int pkd_cancel_is_fired(const pkd_cancel_t* c);
 
-/** The earliest deadline of `c` and all above it; PKD_FOREVER if there is none
- * or `c` is NULL. */
+/** The earliest deadline of `c` and all above it.
+ *
+ * @return that deadline; PKD_FOREVER if there is none or `c` is NULL
+ * Blocks:    no
+ * Threads:   any */
 PKD_API pkd_deadline_t pkd_cancel_deadline(const pkd_cancel_t* c);
 
 /** Sleeps until `c` is fired: a pause that can be cut short.

@@ -36,6 +36,7 @@ typedef struct pkd_cond {
   void* lock; /* atomic; the lock of those who wait, NULL: nobody waits */
 } pkd_cond_t;
 
+/** A condition that nobody waits at. */
 #define PKD_COND_INIT                                                          \
   { NULL }
 
@@ -86,7 +87,7 @@ static inline int pkd_cond_wait(pkd_cond_t* c, pkd_mutex_t* m)
   return pkd__cond_wait_noted(c, m, PKD__COND_MUTEX, NULL, PKD_FOREVER);
 }
 
-/** The same, or gives up when `cancel` is fired or at `deadline`.
+/** As pkd_cond_wait(), or gives up when `cancel` is fired or at `deadline`.
  *
  * @param cancel    see cancel.h; may be NULL
  * @param deadline  absolute, nanoseconds of pkd_now(); PKD_FOREVER never comes
@@ -105,14 +106,15 @@ static inline int pkd_cond_wait_cancellable(pkd_cond_t* c, pkd_mutex_t* m,
   return pkd__cond_wait_noted(c, m, PKD__COND_MUTEX, cancel, deadline);
 }
 
-/** The same without a token. */
+/** As pkd_cond_wait_cancellable() without a token. */
 static inline int pkd_cond_wait_until(pkd_cond_t* c, pkd_mutex_t* m,
                                       pkd_deadline_t deadline)
     PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
   return pkd__cond_wait_noted(c, m, PKD__COND_MUTEX, NULL, deadline);
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_cond_wait_until() with a span: gives up `ns` nanoseconds from
+ * now. A span too long for the clock never ends. */
 static inline int pkd_cond_wait_for(pkd_cond_t* c, pkd_mutex_t* m, uint64_t ns)
     PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
   return pkd__cond_wait_noted(c, m, PKD__COND_MUTEX, NULL, pkd_after(ns));
@@ -120,13 +122,14 @@ static inline int pkd_cond_wait_for(pkd_cond_t* c, pkd_mutex_t* m, uint64_t ns)
 
 /* --- with another lock --- */
 
-/** pkd_cond_wait() with a fair mutex; `m` is handed over in the order of its queue. */
+/** pkd_cond_wait() with a fair mutex; `m` is handed over in the order of its
+ * queue. */
 static inline int pkd_cond_wait_fair(pkd_cond_t* c, pkd_fair_mutex_t* m)
     PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
   return pkd__cond_wait_noted(c, m, PKD__COND_FAIR, NULL, PKD_FOREVER);
 }
 
-/** pkd_cond_wait_cancellable() with such a lock. */
+/** pkd_cond_wait_cancellable() with a fair mutex. */
 static inline int pkd_cond_wait_fair_cancellable(pkd_cond_t* c,
                                                  pkd_fair_mutex_t* m,
                                                  const pkd_cancel_t* cancel,
@@ -135,27 +138,29 @@ static inline int pkd_cond_wait_fair_cancellable(pkd_cond_t* c,
   return pkd__cond_wait_noted(c, m, PKD__COND_FAIR, cancel, deadline);
 }
 
-/** The same without a token. */
+/** As pkd_cond_wait_fair_cancellable() without a token. */
 static inline int pkd_cond_wait_fair_until(pkd_cond_t* c, pkd_fair_mutex_t* m,
                                            pkd_deadline_t deadline)
     PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
   return pkd__cond_wait_noted(c, m, PKD__COND_FAIR, NULL, deadline);
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_cond_wait_fair_until() with a span: gives up `ns` nanoseconds from
+ * now. A span too long for the clock never ends. */
 static inline int pkd_cond_wait_fair_for(pkd_cond_t* c, pkd_fair_mutex_t* m,
                                          uint64_t ns)
     PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
   return pkd__cond_wait_noted(c, m, PKD__COND_FAIR, NULL, pkd_after(ns));
 }
 
-/** pkd_cond_wait() with a rwlock held for writing; it is held for writing afterwards. */
+/** pkd_cond_wait() with a rwlock held for writing; it is held for writing
+ * afterwards. */
 static inline int pkd_cond_wait_wrlock(pkd_cond_t* c, pkd_rwlock_t* l)
     PKD_REQUIRES(*l) PKD_NO_ANALYSIS {
   return pkd__cond_wait_noted(c, l, PKD__COND_WRLOCK, NULL, PKD_FOREVER);
 }
 
-/** pkd_cond_wait_cancellable() with such a lock. */
+/** pkd_cond_wait_cancellable() with a rwlock held for writing. */
 static inline int pkd_cond_wait_wrlock_cancellable(pkd_cond_t* c,
                                                    pkd_rwlock_t* l,
                                                    const pkd_cancel_t* cancel,
@@ -164,28 +169,30 @@ static inline int pkd_cond_wait_wrlock_cancellable(pkd_cond_t* c,
   return pkd__cond_wait_noted(c, l, PKD__COND_WRLOCK, cancel, deadline);
 }
 
-/** The same without a token. */
+/** As pkd_cond_wait_wrlock_cancellable() without a token. */
 static inline int pkd_cond_wait_wrlock_until(pkd_cond_t* c, pkd_rwlock_t* l,
                                              pkd_deadline_t deadline)
     PKD_REQUIRES(*l) PKD_NO_ANALYSIS {
   return pkd__cond_wait_noted(c, l, PKD__COND_WRLOCK, NULL, deadline);
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_cond_wait_wrlock_until() with a span: gives up `ns` nanoseconds from
+ * now. A span too long for the clock never ends. */
 static inline int pkd_cond_wait_wrlock_for(pkd_cond_t* c, pkd_rwlock_t* l,
                                            uint64_t ns)
     PKD_REQUIRES(*l) PKD_NO_ANALYSIS {
   return pkd__cond_wait_noted(c, l, PKD__COND_WRLOCK, NULL, pkd_after(ns));
 }
 
-/** pkd_cond_wait() with a rwlock held for reading, once; it is held for reading afterwards.
- * Others at the same condition may wait with the same lock held for writing. */
+/** pkd_cond_wait() with a rwlock held for reading, once; it is held for reading
+ * afterwards. Others at the same condition may wait with the same lock held for
+ * writing. */
 static inline int pkd_cond_wait_rdlock(pkd_cond_t* c, pkd_rwlock_t* l)
     PKD_REQUIRES_SHARED(*l) PKD_NO_ANALYSIS {
   return pkd__cond_wait_noted(c, l, PKD__COND_RDLOCK, NULL, PKD_FOREVER);
 }
 
-/** pkd_cond_wait_cancellable() with such a lock. */
+/** pkd_cond_wait_cancellable() with a rwlock held for reading. */
 static inline int pkd_cond_wait_rdlock_cancellable(pkd_cond_t* c,
                                                    pkd_rwlock_t* l,
                                                    const pkd_cancel_t* cancel,
@@ -194,14 +201,15 @@ static inline int pkd_cond_wait_rdlock_cancellable(pkd_cond_t* c,
   return pkd__cond_wait_noted(c, l, PKD__COND_RDLOCK, cancel, deadline);
 }
 
-/** The same without a token. */
+/** As pkd_cond_wait_rdlock_cancellable() without a token. */
 static inline int pkd_cond_wait_rdlock_until(pkd_cond_t* c, pkd_rwlock_t* l,
                                              pkd_deadline_t deadline)
     PKD_REQUIRES_SHARED(*l) PKD_NO_ANALYSIS {
   return pkd__cond_wait_noted(c, l, PKD__COND_RDLOCK, NULL, deadline);
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_cond_wait_rdlock_until() with a span: gives up `ns` nanoseconds from
+ * now. A span too long for the clock never ends. */
 static inline int pkd_cond_wait_rdlock_for(pkd_cond_t* c, pkd_rwlock_t* l,
                                            uint64_t ns)
     PKD_REQUIRES_SHARED(*l) PKD_NO_ANALYSIS {

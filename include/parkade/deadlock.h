@@ -52,6 +52,7 @@
 extern "C" {
 #endif
 
+/** How sure a report is. */
 typedef enum pkd_deadlock_verdict {
   PKD_DEADLOCK_CERTAIN = 1, /* these threads wait for each other now */
   PKD_DEADLOCK_POTENTIAL    /* they would, with other timing */
@@ -70,6 +71,7 @@ typedef struct pkd_deadlock_step {
   int want_line;
 } pkd_deadlock_step_t;
 
+/** A ring of threads, or of orders. */
 typedef struct pkd_deadlock_report {
   pkd_deadlock_verdict_t verdict;
   size_t count; /* of steps; 1: a thread that waits for itself */
@@ -88,27 +90,39 @@ typedef void (*pkd_deadlock_cb)(void* data,
  * is on if the environment has PARKADE_DEADLOCK, not empty and not "0".
  *
  * @return what it was before
- * Threads:   any; not from a report */
+ * Threads:   any; not from a report
+ * Blocks:    no */
 PKD_API int pkd_deadlock_watch(int on);
 
 /** Sends reports to `cb`; NULL: to stderr, as at start.
- * Threads:   any; not from a report */
+ * Threads:   any; not from a report
+ * Blocks:    no */
 PKD_API void pkd_deadlock_on_report(pkd_deadlock_cb cb, void* data);
 
 /** Forgets all about the locks in `size` bytes at `memory`: they end here. For
  * memory that is going to hold other locks, before it does.
- * Threads:   any; not from a report */
+ * Threads:   any; not from a report
+ * Blocks:    no */
 PKD_API void pkd_deadlock_forget(const void* memory, size_t size);
 
-/** How often something did not fit the tables: 0 means no verdict was lost. */
+/** How often something did not fit the tables: 0 means no verdict was lost.
+ *
+ * Blocks:    no
+ * Threads:   any */
 PKD_API size_t pkd_deadlock_missed(void);
 
 /** The calling thread is going to wait for the end of a thread, or for anything
  * else that only that thread can do.
  *
  * @param thread  pkd_thread_id() of that thread
- * Threads:   any; pkd_deadlock_joined() is owed afterwards */
+ * Threads:   any; pkd_deadlock_joined() is owed afterwards
+ * Blocks:    no */
 PKD_API void pkd_deadlock_joining(uintptr_t thread);
+
+/** The wait that pkd_deadlock_joining() began is over.
+ *
+ * Blocks:    no
+ * Threads:   the one that began it */
 PKD_API void pkd_deadlock_joined(void);
 
 /* --- what the lock headers use ---------------------------------------------- */

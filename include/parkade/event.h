@@ -28,8 +28,11 @@ typedef struct pkd_event {
   uint32_t word; /* atomic; src/word/event.h */
 } pkd_event_t;
 
+/** A manual-reset event, not set. */
 #define PKD_EVENT_INIT                                                         \
   { 0 }
+
+/** An automatic event, not set. */
 #define PKD_EVENT_AUTO_INIT                                                    \
   { 4 }
 
@@ -69,7 +72,7 @@ static inline void pkd_event_wait(pkd_event_t* e) {
   PKD__TSAN_SAW(e);
 }
 
-/** The same, or gives up at `deadline`.
+/** As pkd_event_wait(), or gives up at `deadline`.
  *
  * @param deadline  absolute, nanoseconds of pkd_now(); a past one makes this a
  *                  trywait, PKD_FOREVER never comes
@@ -84,15 +87,16 @@ static inline int pkd_event_wait_until(pkd_event_t* e,
   return rc;
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_event_wait_until() with a span: gives up `ns` nanoseconds from now. A
+ * span too long for the clock never ends. */
 static inline int pkd_event_wait_for(pkd_event_t* e, uint64_t ns) {
   return pkd_event_wait_until(e, pkd_after(ns));
 }
 
-/** The same, or gives up when `cancel` is fired or at `deadline`.
+/** As pkd_event_wait_until(), or gives up when `cancel` is fired.
  *
  * @param cancel  see cancel.h; NULL makes this pkd_event_wait_until
- * @return as pkd_event_wait_until, or -ECANCELED: it was not set before */
+ * @return as pkd_event_wait_until(), or -ECANCELED: it was not set before */
 static inline int pkd_event_wait_cancellable(pkd_event_t* e,
                                              const pkd_cancel_t* cancel,
                                              pkd_deadline_t deadline) {
@@ -118,7 +122,9 @@ static inline int pkd_event_trywait(pkd_event_t* e) {
 /** Is `e` set at this moment? For assertions and displays.
  *
  * @return 1 set, 0 not
- * Order:     none */
+ * Order:     none
+ * Blocks:    no
+ * Threads:   any */
 static inline int pkd_event_is_set(const pkd_event_t* e) {
   return (int)(__atomic_load_n(&e->word, __ATOMIC_RELAXED) & 1);
 }

@@ -32,6 +32,7 @@ typedef struct PKD_CAPABILITY("mutex") pkd_fair_mutex {
   uint8_t word; /* atomic; bit 0 held, the rest is src/word/fair_mutex.h */
 } pkd_fair_mutex_t;
 
+/** A free fair mutex. */
 #define PKD_FAIR_MUTEX_INIT                                                    \
   { 0 }
 
@@ -109,15 +110,15 @@ static inline int pkd_fair_mutex_lock_cancellable(pkd_fair_mutex_t* m,
   return rc;
 }
 
-/** Locks `m`, or gives up at `deadline`. The above, without a token. */
+/** As pkd_fair_mutex_lock_cancellable() without a token. */
 static inline int pkd_fair_mutex_lock_until(pkd_fair_mutex_t* m,
                                             pkd_deadline_t deadline)
     PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
   return pkd_fair_mutex_lock_cancellable(m, NULL, deadline);
 }
 
-/** The same with a span: gives up `ns` nanoseconds from now. A span too long for
- * the clock never ends. */
+/** As pkd_fair_mutex_lock_until() with a span: gives up `ns` nanoseconds from now.
+ * A span too long for the clock never ends. */
 static inline int pkd_fair_mutex_lock_for(pkd_fair_mutex_t* m, uint64_t ns)
     PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
   int rc;
@@ -149,7 +150,8 @@ static inline void pkd_fair_mutex_unlock(pkd_fair_mutex_t* m)
   PKD__TSAN_UNLOCKED(m, 0);
 }
 
-/** The same under the name it has for other locks: each unlock is fair. */
+/** pkd_fair_mutex_unlock() under the name it has for other locks: each unlock of
+ * this one is fair. */
 static inline void pkd_fair_mutex_unlock_fair(pkd_fair_mutex_t* m)
     PKD_RELEASE(*m) PKD_NO_ANALYSIS {
   pkd_fair_mutex_unlock(m);
@@ -160,7 +162,8 @@ static inline void pkd_fair_mutex_unlock_fair(pkd_fair_mutex_t* m)
  *
  * @param m   a mutex this thread holds; held again on return
  * Blocks:    yes, while others have their turn
- * Order:     release, then acquire, if it was passed on */
+ * Order:     release, then acquire, if it was passed on
+ * Threads:   the one that holds it */
 static inline void pkd_fair_mutex_bump(pkd_fair_mutex_t* m)
     PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(m, 0);
@@ -174,7 +177,9 @@ static inline void pkd_fair_mutex_bump(pkd_fair_mutex_t* m)
  * answer is old when it arrives.
  *
  * @return 1 held, 0 free
- * Order:     none */
+ * Order:     none
+ * Blocks:    no
+ * Threads:   any */
 static inline int pkd_fair_mutex_is_locked(const pkd_fair_mutex_t* m) {
   return __atomic_load_n(&m->word, __ATOMIC_RELAXED) & 1;
 }

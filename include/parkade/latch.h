@@ -26,6 +26,7 @@ typedef struct pkd_latch {
   uint32_t word; /* atomic; bit 0 somebody waits, above it the count */
 } pkd_latch_t;
 
+/** How many things a latch can count. */
 #define PKD_LATCH_MAX (UINT32_MAX / 2)
 
 /** A latch that opens after `n` counts, 0 .. PKD_LATCH_MAX. */
@@ -59,7 +60,7 @@ static inline void pkd_latch_wait(pkd_latch_t* l) {
   PKD__TSAN_SAW(l);
 }
 
-/** The same, or gives up at `deadline`.
+/** As pkd_latch_wait(), or gives up at `deadline`.
  *
  * @param deadline  absolute, nanoseconds of pkd_now(); PKD_FOREVER never comes
  * @return 0 it is open; -ETIMEDOUT it was not by then
@@ -72,15 +73,16 @@ static inline int pkd_latch_wait_until(pkd_latch_t* l,
   return rc;
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_latch_wait_until() with a span: gives up `ns` nanoseconds from now. A
+ * span too long for the clock never ends. */
 static inline int pkd_latch_wait_for(pkd_latch_t* l, uint64_t ns) {
   return pkd_latch_wait_until(l, pkd_after(ns));
 }
 
-/** The same, or gives up when `cancel` is fired or at `deadline`.
+/** As pkd_latch_wait_until(), or gives up when `cancel` is fired.
  *
  * @param cancel  see cancel.h; NULL makes this pkd_latch_wait_until
- * @return as pkd_latch_wait_until, or -ECANCELED: it was not open before */
+ * @return as pkd_latch_wait_until(), or -ECANCELED: it was not open before */
 static inline int pkd_latch_wait_cancellable(pkd_latch_t* l,
                                              const pkd_cancel_t* cancel,
                                              pkd_deadline_t deadline) {
@@ -90,9 +92,12 @@ static inline int pkd_latch_wait_cancellable(pkd_latch_t* l,
   return rc;
 }
 
-/** @return 0 `l` is open; -EBUSY it is not
+/** Is `l` open?
+ *
+ * @return 0 it is; -EBUSY it is not
  * Blocks:    no
- * Order:     acquire on success */
+ * Threads:   any
+ * Order:     acquire on success; pairs with every count_down */
 static inline int pkd_latch_trywait(pkd_latch_t* l) {
   /* (L1), see sync/latch.c */
   int open = __atomic_load_n(&l->word, __ATOMIC_ACQUIRE) < 2;
@@ -101,7 +106,8 @@ static inline int pkd_latch_trywait(pkd_latch_t* l) {
   return open ? 0 : -EBUSY;
 }
 
-/** Counts one thing as done and waits for the others. */
+/** Counts one thing as done and waits for the others: pkd_latch_count_down(), then
+ * pkd_latch_wait(). */
 static inline void pkd_latch_arrive_and_wait(pkd_latch_t* l) {
   pkd_latch_count_down(l, 1);
   pkd_latch_wait(l);
@@ -109,7 +115,9 @@ static inline void pkd_latch_arrive_and_wait(pkd_latch_t* l) {
 
 /** How many are left at this moment: for displays.
  *
- * Order:     none */
+ * Order:     none
+ * Blocks:    no
+ * Threads:   any */
 static inline uint32_t pkd_latch_count(const pkd_latch_t* l) {
   return __atomic_load_n(&l->word, __ATOMIC_RELAXED) / 2;
 }

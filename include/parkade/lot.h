@@ -134,8 +134,8 @@ PKD_API int pkd_lot_park(const void* key, const pkd_park_t* how,
 PKD_API int pkd_lot_enqueue(const void* key, pkd_waiter_t* waiter,
                             pkd_validate_cb validate, void* arg);
 
-/** The same, shown the waiter at the head of the queue: for primitives that keep
- * something in the queue itself, such as who holds a key.
+/** As pkd_lot_enqueue(), shown the waiter at the head of the queue: for primitives
+ * that keep something in the queue itself, such as who holds a key.
  *
  * @param join  NULL in `oldest`: nobody is queued. Returns nonzero to be queued.
  *              Under the lock of the key */
@@ -143,7 +143,7 @@ PKD_API int pkd_lot_enqueue_behind(const void* key, pkd_waiter_t* waiter,
                                    int (*join)(void* arg, pkd_waiter_t* oldest),
                                    void* arg);
 
-/** The same, at the head of the queue: for who must be served next. */
+/** As pkd_lot_enqueue(), at the head of the queue: for who must be served next. */
 PKD_API int pkd_lot_enqueue_front(const void* key, pkd_waiter_t* waiter,
                                   pkd_validate_cb validate, void* arg);
 
@@ -159,8 +159,8 @@ PKD_API int pkd_lot_enqueue_front(const void* key, pkd_waiter_t* waiter,
 PKD_API int pkd_lot_remove(pkd_waiter_t* waiter, pkd_removed_cb removed,
                            void* arg);
 
-/** The same, if `may_leave` agrees, which is called under the lock of the key and
- * only if `waiter` is queued.
+/** As pkd_lot_remove(), if `may_leave` agrees, which is called under the lock of
+ * the key and only if `waiter` is queued.
  *
  * @return 0, -ENOENT, or -EAGAIN: it is queued still, may_leave said 0 */
 PKD_API int pkd_lot_remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
@@ -170,7 +170,10 @@ PKD_API int pkd_lot_remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
 /** The `due` of a waiter whose patience ends at `when` (pkd_now() time). Never 0.
  * A resolution of about four microseconds; good for half an hour before `when` and
  * four hours after it. Who waits longer than that looks patient again for half an
- * hour, then past its due again. */
+ * hour, then past its due again.
+ *
+ * Blocks:    no
+ * Threads:   any */
 PKD_API uint32_t pkd_lot_due(pkd_deadline_t when);
 
 /* --- waking -------------------------------------------------------------- */
@@ -252,7 +255,8 @@ PKD_API pkd_unpark_result_t pkd_lot_unpark_requeue(const void* from,
  *
  * @param key  an address, or NULL for all
  * @return how many were shown
- * Threads:   any; not from a callback of the lot */
+ * Threads:   any; not from a callback of the lot
+ * Blocks:    no */
 PKD_API size_t pkd_lot_for_each(const void* key,
                                 void (*visit)(void* arg, const void* key,
                                               pkd_waiter_t* waiter),
@@ -271,13 +275,15 @@ typedef struct pkd_parker {
  * @return 0           it was woken (perhaps before this call)
  *         -ETIMEDOUT  not woken by `deadline` (pkd_now() nanoseconds)
  * Blocks:    yes; signals and stale wakes do not end it
- * Order:     acquire; pairs with pkd_parker_wake */
+ * Order:     acquire; pairs with pkd_parker_wake
+ * Threads:   the one whose parker it is */
 PKD_API int pkd_parker_sleep(pkd_parker_t* parker, pkd_deadline_t deadline);
 
 /** Ends the sleep. The parker may be gone as soon as the sleeper can see this:
  * it is the last touch.
  * Threads:   any; once per sleep
- * Order:     release; pairs with pkd_parker_sleep */
+ * Order:     release; pairs with pkd_parker_sleep
+ * Blocks:    no */
 PKD_API void pkd_parker_wake(pkd_parker_t* parker);
 
 #ifdef __cplusplus

@@ -35,6 +35,7 @@ typedef struct PKD_CAPABILITY("mutex") pkd_mutex {
   uint8_t word; /* atomic; bit 0 held, the rest is src/word/mutex.h */
 } pkd_mutex_t;
 
+/** A free mutex. */
 #define PKD_MUTEX_INIT                                                         \
   { 0 }
 
@@ -109,8 +110,8 @@ static inline int pkd_mutex_lock_until(pkd_mutex_t* m, pkd_deadline_t deadline)
   return rc;
 }
 
-/** The same with a span: gives up `ns` nanoseconds from now. A span too long for
- * the clock never ends. */
+/** As pkd_mutex_lock_until() with a span: gives up `ns` nanoseconds from now. A
+ * span too long for the clock never ends. */
 static inline int pkd_mutex_lock_for(pkd_mutex_t* m, uint64_t ns)
     PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
   int rc;
@@ -123,11 +124,11 @@ static inline int pkd_mutex_lock_for(pkd_mutex_t* m, uint64_t ns)
 
 /** Locks `m`, or gives up when `cancel` is fired or at `deadline`.
  *
- * @param cancel    see cancel.h; NULL makes this pkd_mutex_lock_until
+ * @param cancel    see cancel.h; NULL makes this pkd_mutex_lock_until()
  * @return 0           held; a free mutex is taken though `cancel` is fired
  *         -ECANCELED  not held, nothing changed
  *         -ETIMEDOUT  not held, nothing changed
- * Otherwise as pkd_mutex_lock_until. */
+ * Otherwise as pkd_mutex_lock_until(). */
 static inline int pkd_mutex_lock_cancellable(pkd_mutex_t* m,
                                              const pkd_cancel_t* cancel,
                                              pkd_deadline_t deadline)
@@ -163,7 +164,7 @@ static inline void pkd_mutex_unlock(pkd_mutex_t* m)
 
 /** Unlocks `m` and hands it to the oldest waiter, if one is asleep: nobody can
  * come between. Slower than pkd_mutex_unlock(), which lets a running thread in
- * while the woken one is still on its way. Otherwise the same. */
+ * while the woken one is still on its way. Otherwise as pkd_mutex_unlock(). */
 static inline void pkd_mutex_unlock_fair(pkd_mutex_t* m)
     PKD_RELEASE(*m) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(m, 0);
@@ -176,7 +177,8 @@ static inline void pkd_mutex_unlock_fair(pkd_mutex_t* m)
  *
  * @param m   a mutex this thread holds; held again on return
  * Blocks:    yes, while others have their turn
- * Order:     release, then acquire, if it was passed on */
+ * Order:     release, then acquire, if it was passed on
+ * Threads:   the one that holds it */
 static inline void pkd_mutex_bump(pkd_mutex_t* m)
     PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(m, 0);
@@ -190,7 +192,9 @@ static inline void pkd_mutex_bump(pkd_mutex_t* m)
  * answer is old when it arrives.
  *
  * @return 1 held, 0 free
- * Order:     none */
+ * Order:     none
+ * Blocks:    no
+ * Threads:   any */
 static inline int pkd_mutex_is_locked(const pkd_mutex_t* m) {
   return __atomic_load_n(&m->word, __ATOMIC_RELAXED) & 1;
 }

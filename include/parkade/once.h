@@ -29,6 +29,7 @@ typedef struct pkd_once {
   uint8_t word; /* atomic; 4 done, the rest is src/word/once.h */
 } pkd_once_t;
 
+/** A once that is not done. */
 #define PKD_ONCE_INIT                                                          \
   { 0 }
 
@@ -131,7 +132,8 @@ static inline int pkd_once_try_cancellable(pkd_once_t* once, pkd_once_cb init,
   return rc;
 }
 
-/** The same, for as long as it takes: returns 0, -EDEADLK or init's failure. */
+/** As pkd_once_try_cancellable(), for as long as it takes: returns 0, -EDEADLK or
+ * init's failure. */
 static inline int pkd_once_try(pkd_once_t* once, pkd_once_cb init, void* arg) {
   return pkd_once_try_cancellable(once, init, arg, NULL, PKD_FOREVER);
 }

@@ -32,6 +32,7 @@ typedef struct pkd_remutex {
   pkd_mutex_t mutex; /* what others wait for */
 } pkd_remutex_t;
 
+/** A free re-entrant mutex. */
 #define PKD_REMUTEX_INIT                                                       \
   { 0, 0, PKD_MUTEX_INIT }
 
@@ -91,13 +92,14 @@ static inline int pkd_remutex_lock_cancellable(pkd_remutex_t* m,
   return rc;
 }
 
-/** Locks `m`, or gives up at `deadline`. The above, without a token. */
+/** As pkd_remutex_lock_cancellable() without a token. */
 static inline int pkd_remutex_lock_until(pkd_remutex_t* m,
                                          pkd_deadline_t deadline) {
   return pkd_remutex_lock_cancellable(m, NULL, deadline);
 }
 
-/** The same with a span: gives up `ns` nanoseconds from now. */
+/** As pkd_remutex_lock_until() with a span: gives up `ns` nanoseconds from now. A
+ * span too long for the clock never ends. */
 static inline int pkd_remutex_lock_for(pkd_remutex_t* m, uint64_t ns) {
   return pkd_remutex_lock_cancellable(m, NULL, pkd_after(ns));
 }
@@ -115,7 +117,8 @@ static inline void pkd_remutex_unlock(pkd_remutex_t* m) {
   pkd__remutex_unlock(m);
 }
 
-/** The same; the last one hands `m` to the oldest waiter, if one is asleep. */
+/** As pkd_remutex_unlock(); the last one hands `m` to the oldest waiter, if one is
+ * asleep. */
 static inline void pkd_remutex_unlock_fair(pkd_remutex_t* m) {
   PKD__TSAN_SHOWS(m);
   pkd__remutex_unlock_fair(m);
@@ -125,7 +128,8 @@ static inline void pkd_remutex_unlock_fair(pkd_remutex_t* m) {
  * thread on `m`, and takes as many again.
  *
  * @param m   a mutex this thread holds; held as often on return
- * Blocks:    yes, while others have their turn */
+ * Blocks:    yes, while others have their turn
+ * Threads:   the holder only (checked) */
 static inline void pkd_remutex_bump(pkd_remutex_t* m) {
   PKD__TSAN_SHOWS(m);
   pkd__remutex_bump(m);
@@ -140,7 +144,9 @@ PKD_API uint32_t pkd_remutex_depth(const pkd_remutex_t* m);
 
 /** Is `m` held by anybody at this moment? The answer is old when it arrives.
  *
- * @return 1 held, 0 free */
+ * @return 1 held, 0 free
+ * Blocks:    no
+ * Threads:   any */
 static inline int pkd_remutex_is_locked(const pkd_remutex_t* m) {
   return pkd_mutex_is_locked(&m->mutex);
 }

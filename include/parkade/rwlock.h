@@ -60,15 +60,19 @@ typedef struct PKD_CAPABILITY("rwlock") pkd_rwlock {
   uint32_t policy; /* r/o after init */
 } pkd_rwlock_t;
 
+/** A free lock that favours nobody. */
 #define PKD_RWLOCK_INIT                                                        \
   { 0, 0 }
+
+/** A free lock with a pkd_rwlock_policy_t. */
 #define PKD_RWLOCK_POLICY_INIT(policy)                                         \
   { 0, (policy) }
 
 /** Makes a free lock with a policy; for memory that is not static.
  *
  * @return 0, or -EINVAL: no such policy
- * Threads:   nobody else uses `l` meanwhile */
+ * Threads:   nobody else uses `l` meanwhile
+ * Blocks:    no */
 static inline int pkd_rwlock_init(pkd_rwlock_t* l, pkd_rwlock_policy_t policy) {
   if ((unsigned)policy > PKD_RWLOCK_PREFER_WRITERS)
     return -EINVAL;
@@ -151,7 +155,7 @@ static inline void pkd_rwlock_rdlock(pkd_rwlock_t* l)
   PKD__TSAN_LOCKED(l, PKD__TSAN_READ);
 }
 
-/** The same if it can be had now.
+/** As pkd_rwlock_rdlock(), if it can be had now.
  *
  * @return 0        held; exactly one pkd_rwlock_rdunlock() is owed
  *         -EBUSY   not held, nothing changed
@@ -169,7 +173,8 @@ static inline int pkd_rwlock_tryrdlock(pkd_rwlock_t* l)
   return rc;
 }
 
-/** The same, or gives up when `cancel` is fired or at `deadline`.
+/** As pkd_rwlock_rdlock(), or gives up when `cancel` is fired or
+ * at `deadline`.
  *
  * @param cancel    see cancel.h; may be NULL
  * @param deadline  absolute, nanoseconds of pkd_now(); a past one makes this a
@@ -195,14 +200,15 @@ static inline int pkd_rwlock_rdlock_cancellable(pkd_rwlock_t* l,
   return rc;
 }
 
-/** The same without a token. */
+/** As pkd_rwlock_rdlock_cancellable() without a token. */
 static inline int pkd_rwlock_rdlock_until(pkd_rwlock_t* l,
                                           pkd_deadline_t deadline)
     PKD_TRY_ACQUIRE_SHARED(*l) PKD_NO_ANALYSIS {
   return pkd_rwlock_rdlock_cancellable(l, NULL, deadline);
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_rwlock_rdlock_until() with a span: gives up `ns`
+ * nanoseconds from now. A span too long for the clock never ends. */
 static inline int pkd_rwlock_rdlock_for(pkd_rwlock_t* l, uint64_t ns)
     PKD_TRY_ACQUIRE_SHARED(*l) PKD_NO_ANALYSIS {
   return pkd_rwlock_rdlock_cancellable(l, NULL, pkd_after(ns));
@@ -230,7 +236,7 @@ static inline void pkd_rwlock_rdlock_recursive(pkd_rwlock_t* l)
   PKD__TSAN_LOCKED(l, PKD__TSAN_READ);
 }
 
-/** The same if it can be had now.
+/** As pkd_rwlock_rdlock_recursive(), if it can be had now.
  *
  * @return 0        held; exactly one pkd_rwlock_rdunlock() is owed
  *         -EBUSY   not held, nothing changed
@@ -248,7 +254,8 @@ static inline int pkd_rwlock_tryrdlock_recursive(pkd_rwlock_t* l)
   return rc;
 }
 
-/** The same, or gives up when `cancel` is fired or at `deadline`.
+/** As pkd_rwlock_rdlock_recursive(), or gives up when `cancel` is fired or
+ * at `deadline`.
  *
  * @param cancel    see cancel.h; may be NULL
  * @param deadline  absolute, nanoseconds of pkd_now(); a past one makes this a
@@ -273,14 +280,15 @@ static inline int pkd_rwlock_rdlock_recursive_cancellable(
   return rc;
 }
 
-/** The same without a token. */
+/** As pkd_rwlock_rdlock_recursive_cancellable() without a token. */
 static inline int pkd_rwlock_rdlock_recursive_until(pkd_rwlock_t* l,
                                                     pkd_deadline_t deadline)
     PKD_TRY_ACQUIRE_SHARED(*l) PKD_NO_ANALYSIS {
   return pkd_rwlock_rdlock_recursive_cancellable(l, NULL, deadline);
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_rwlock_rdlock_recursive_until() with a span: gives up `ns`
+ * nanoseconds from now. A span too long for the clock never ends. */
 static inline int pkd_rwlock_rdlock_recursive_for(pkd_rwlock_t* l, uint64_t ns)
     PKD_TRY_ACQUIRE_SHARED(*l) PKD_NO_ANALYSIS {
   return pkd_rwlock_rdlock_recursive_cancellable(l, NULL, pkd_after(ns));
@@ -306,8 +314,8 @@ static inline void pkd_rwlock_rdunlock(pkd_rwlock_t* l)
   PKD__TSAN_UNLOCKED(l, PKD__TSAN_READ);
 }
 
-/** The same, and hands `l` over to those who wait if it is free then: nobody can
- * come between. Slower. */
+/** As pkd_rwlock_rdunlock(), and hands `l` over to those who wait if it is free
+ * then: nobody can come between. Slower. */
 static inline void pkd_rwlock_rdunlock_fair(pkd_rwlock_t* l)
     PKD_RELEASE_SHARED(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, PKD__TSAN_READ);
@@ -318,7 +326,8 @@ static inline void pkd_rwlock_rdunlock_fair(pkd_rwlock_t* l)
 /** Lets those who wait have their turn: unlock_fair and lock, if somebody waits;
  * otherwise nothing. For long loops under a lock.
  *
- * Blocks:    yes, while others have their turn */
+ * Blocks:    yes, while others have their turn
+ * Threads:   the one that holds it so */
 static inline void pkd_rwlock_rdbump(pkd_rwlock_t* l)
     PKD_REQUIRES_SHARED(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, PKD__TSAN_READ);
@@ -346,7 +355,7 @@ static inline void pkd_rwlock_wrlock(pkd_rwlock_t* l)
   PKD__TSAN_LOCKED(l, 0);
 }
 
-/** The same if it can be had now.
+/** As pkd_rwlock_wrlock(), if it can be had now.
  *
  * @return 0        held; exactly one pkd_rwlock_wrunlock() is owed
  *         -EBUSY   not held, nothing changed
@@ -363,7 +372,8 @@ static inline int pkd_rwlock_trywrlock(pkd_rwlock_t* l)
   return rc;
 }
 
-/** The same, or gives up when `cancel` is fired or at `deadline`.
+/** As pkd_rwlock_wrlock(), or gives up when `cancel` is fired or
+ * at `deadline`.
  *
  * @param cancel    see cancel.h; may be NULL
  * @param deadline  absolute, nanoseconds of pkd_now(); a past one makes this a
@@ -388,14 +398,15 @@ static inline int pkd_rwlock_wrlock_cancellable(pkd_rwlock_t* l,
   return rc;
 }
 
-/** The same without a token. */
+/** As pkd_rwlock_wrlock_cancellable() without a token. */
 static inline int pkd_rwlock_wrlock_until(pkd_rwlock_t* l,
                                           pkd_deadline_t deadline)
     PKD_TRY_ACQUIRE(*l) PKD_NO_ANALYSIS {
   return pkd_rwlock_wrlock_cancellable(l, NULL, deadline);
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_rwlock_wrlock_until() with a span: gives up `ns`
+ * nanoseconds from now. A span too long for the clock never ends. */
 static inline int pkd_rwlock_wrlock_for(pkd_rwlock_t* l, uint64_t ns)
     PKD_TRY_ACQUIRE(*l) PKD_NO_ANALYSIS {
   return pkd_rwlock_wrlock_cancellable(l, NULL, pkd_after(ns));
@@ -421,8 +432,8 @@ static inline void pkd_rwlock_wrunlock(pkd_rwlock_t* l)
   PKD__TSAN_UNLOCKED(l, 0);
 }
 
-/** The same, and hands `l` over to those who wait if it is free then: nobody can
- * come between. Slower. */
+/** As pkd_rwlock_wrunlock(), and hands `l` over to those who wait if it is free
+ * then: nobody can come between. Slower. */
 static inline void pkd_rwlock_wrunlock_fair(pkd_rwlock_t* l)
     PKD_RELEASE(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, 0);
@@ -433,7 +444,8 @@ static inline void pkd_rwlock_wrunlock_fair(pkd_rwlock_t* l)
 /** Lets those who wait have their turn: unlock_fair and lock, if somebody waits;
  * otherwise nothing. For long loops under a lock.
  *
- * Blocks:    yes, while others have their turn */
+ * Blocks:    yes, while others have their turn
+ * Threads:   the one that holds it so */
 static inline void pkd_rwlock_wrbump(pkd_rwlock_t* l)
     PKD_REQUIRES(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, 0);
@@ -460,7 +472,7 @@ static inline void pkd_rwlock_uplock(pkd_rwlock_t* l)
   PKD__TSAN_LOCKED(l, PKD__TSAN_READ);
 }
 
-/** The same if it can be had now.
+/** As pkd_rwlock_uplock(), if it can be had now.
  *
  * @return 0        held; exactly one pkd_rwlock_upunlock() is owed
  *         -EBUSY   not held, nothing changed
@@ -477,7 +489,8 @@ static inline int pkd_rwlock_tryuplock(pkd_rwlock_t* l)
   return rc;
 }
 
-/** The same, or gives up when `cancel` is fired or at `deadline`.
+/** As pkd_rwlock_uplock(), or gives up when `cancel` is fired or
+ * at `deadline`.
  *
  * @param cancel    see cancel.h; may be NULL
  * @param deadline  absolute, nanoseconds of pkd_now(); a past one makes this a
@@ -500,14 +513,15 @@ static inline int pkd_rwlock_uplock_cancellable(pkd_rwlock_t* l,
   return rc;
 }
 
-/** The same without a token. */
+/** As pkd_rwlock_uplock_cancellable() without a token. */
 static inline int pkd_rwlock_uplock_until(pkd_rwlock_t* l,
                                           pkd_deadline_t deadline)
     PKD_TRY_ACQUIRE_SHARED(*l) PKD_NO_ANALYSIS {
   return pkd_rwlock_uplock_cancellable(l, NULL, deadline);
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_rwlock_uplock_until() with a span: gives up `ns`
+ * nanoseconds from now. A span too long for the clock never ends. */
 static inline int pkd_rwlock_uplock_for(pkd_rwlock_t* l, uint64_t ns)
     PKD_TRY_ACQUIRE_SHARED(*l) PKD_NO_ANALYSIS {
   return pkd_rwlock_uplock_cancellable(l, NULL, pkd_after(ns));
@@ -526,8 +540,8 @@ static inline void pkd_rwlock_upunlock(pkd_rwlock_t* l)
   PKD__TSAN_UNLOCKED(l, PKD__TSAN_READ);
 }
 
-/** The same, and hands `l` over to those who wait if it is free then: nobody can
- * come between. Slower. */
+/** As pkd_rwlock_upunlock(), and hands `l` over to those who wait if it is free
+ * then: nobody can come between. Slower. */
 static inline void pkd_rwlock_upunlock_fair(pkd_rwlock_t* l)
     PKD_RELEASE_SHARED(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, PKD__TSAN_READ);
@@ -538,7 +552,8 @@ static inline void pkd_rwlock_upunlock_fair(pkd_rwlock_t* l)
 /** Lets those who wait have their turn: unlock_fair and lock, if somebody waits;
  * otherwise nothing. For long loops under a lock.
  *
- * Blocks:    yes, while others have their turn */
+ * Blocks:    yes, while others have their turn
+ * Threads:   the one that holds it so */
 static inline void pkd_rwlock_upbump(pkd_rwlock_t* l)
     PKD_REQUIRES_SHARED(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, PKD__TSAN_READ);
@@ -555,7 +570,8 @@ static inline void pkd_rwlock_upbump(pkd_rwlock_t* l)
  *
  * @param l  held as upgradable; held for writing on return
  * Blocks:    yes, while others read
- * Order:     acquire; pairs with the unlocks of the readers */
+ * Order:     acquire; pairs with the unlocks of the readers
+ * Threads:   the upgradable holder */
 static inline void pkd_rwlock_upgrade(pkd_rwlock_t* l) PKD_RELEASE_SHARED(*l)
     PKD_ACQUIRE(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, PKD__TSAN_READ);
@@ -578,7 +594,7 @@ static inline int pkd__rwlock_upgraded(pkd_rwlock_t* l,
   return rc;
 }
 
-/** The same if nobody reads now.
+/** As pkd_rwlock_upgrade(), if nobody reads now.
  *
  * @return 0       held for writing
  *         -EBUSY  still held as upgradable; somebody reads, or was just trying
@@ -587,7 +603,7 @@ static inline int pkd_rwlock_tryupgrade(pkd_rwlock_t* l) PKD_NO_ANALYSIS {
   return pkd__rwlock_upgraded(l, pkd__rwlock_tryupgrade(l));
 }
 
-/** The same, or gives up when `cancel` is fired or at `deadline`.
+/** As pkd_rwlock_upgrade(), or gives up when `cancel` is fired or at `deadline`.
  *
  * @param cancel    see cancel.h; may be NULL
  * @param deadline  absolute, nanoseconds of pkd_now(); PKD_FOREVER never comes
@@ -600,14 +616,15 @@ pkd_rwlock_upgrade_cancellable(pkd_rwlock_t* l, const pkd_cancel_t* cancel,
   return pkd__rwlock_upgraded(l, pkd__rwlock_upgrade(l, cancel, deadline));
 }
 
-/** The same without a token. */
+/** As pkd_rwlock_upgrade_cancellable() without a token. */
 static inline int
 pkd_rwlock_upgrade_until(pkd_rwlock_t* l,
                          pkd_deadline_t deadline) PKD_NO_ANALYSIS {
   return pkd_rwlock_upgrade_cancellable(l, NULL, deadline);
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_rwlock_upgrade_until() with a span: gives up `ns` nanoseconds from now. A
+ * span too long for the clock never ends. */
 static inline int pkd_rwlock_upgrade_for(pkd_rwlock_t* l,
                                          uint64_t ns) PKD_NO_ANALYSIS {
   return pkd_rwlock_upgrade_cancellable(l, NULL, pkd_after(ns));
@@ -616,19 +633,20 @@ static inline int pkd_rwlock_upgrade_for(pkd_rwlock_t* l,
 /** Makes a plain reader the writer without letting anybody write between.
  *
  * @param l         held for reading, once
- * @param deadline  as above
+ * @param deadline  absolute, nanoseconds of pkd_now(); PKD_FOREVER never comes
  * @return 0         held for writing
  *         -EDEADLK  another is upgradable or upgrading: both would wait for each
  *                   other; still held for reading. Give it up and start anew
  *         -ETIMEDOUT  still held for reading
- * Blocks:    yes, until `deadline` at most */
+ * Blocks:    yes, until `deadline` at most
+ * Threads:   the reader */
 static inline int
 pkd_rwlock_rdupgrade_until(pkd_rwlock_t* l,
                            pkd_deadline_t deadline) PKD_NO_ANALYSIS {
   return pkd__rwlock_upgraded(l, pkd__rwlock_rdupgrade(l, NULL, deadline));
 }
 
-/** The same, however long it takes. */
+/** As pkd_rwlock_rdupgrade_until(), however long it takes. */
 static inline int pkd_rwlock_rdupgrade(pkd_rwlock_t* l) PKD_NO_ANALYSIS {
   return pkd_rwlock_rdupgrade_until(l, PKD_FOREVER);
 }
@@ -637,7 +655,8 @@ static inline int pkd_rwlock_rdupgrade(pkd_rwlock_t* l) PKD_NO_ANALYSIS {
  *
  * @param l  held for writing; held for reading on return
  * Blocks:    no
- * Order:     release */
+ * Order:     release
+ * Threads:   the writer */
 static inline void pkd_rwlock_downgrade(pkd_rwlock_t* l) PKD_RELEASE(*l)
     PKD_ACQUIRE_SHARED(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, 0);
@@ -651,7 +670,8 @@ static inline void pkd_rwlock_downgrade(pkd_rwlock_t* l) PKD_RELEASE(*l)
  *
  * @param l  held for writing; held as upgradable on return
  * Blocks:    no
- * Order:     release */
+ * Order:     release
+ * Threads:   the writer */
 static inline void pkd_rwlock_downgrade_to_up(pkd_rwlock_t* l) PKD_RELEASE(*l)
     PKD_ACQUIRE_SHARED(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, 0);
@@ -665,7 +685,8 @@ static inline void pkd_rwlock_downgrade_to_up(pkd_rwlock_t* l) PKD_RELEASE(*l)
  *
  * @param l  held as upgradable; held for reading on return
  * Blocks:    no
- * Order:     release */
+ * Order:     release
+ * Threads:   the upgradable holder */
 static inline void pkd_rwlock_updowngrade(pkd_rwlock_t* l) PKD_NO_ANALYSIS {
   pkd__rwlock_updowngrade(l);
 }
@@ -676,7 +697,9 @@ static inline void pkd_rwlock_updowngrade(pkd_rwlock_t* l) PKD_NO_ANALYSIS {
  * answer is old when it arrives.
  *
  * @return 1 held, 0 free
- * Order:     none */
+ * Order:     none
+ * Blocks:    no
+ * Threads:   any */
 static inline int pkd_rwlock_is_locked(const pkd_rwlock_t* l) {
   uint32_t word = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
 
@@ -684,7 +707,7 @@ static inline int pkd_rwlock_is_locked(const pkd_rwlock_t* l) {
          word >= PKD__RWLOCK_READER;
 }
 
-/** Is it held for writing? */
+/** As pkd_rwlock_is_locked(): is it held for writing? */
 static inline int pkd_rwlock_is_write_locked(const pkd_rwlock_t* l) {
   return (__atomic_load_n(&l->word, __ATOMIC_RELAXED) & PKD__RWLOCK_HELD) != 0;
 }
@@ -740,17 +763,21 @@ pkd__rwlock_upleave(pkd__rwlock_scope_t* scope) PKD_NO_ANALYSIS {
     pkd_rwlock_upunlock(scope->held);
 }
 
-/** PKD_WITH_RDLOCK(l) { ... } and its like: the block runs with `l` held. It is
+/** PKD_WITH_RDLOCK(l) { ... }: the block runs with `l` held. It is
  * unlocked when the block ends, and on break, continue, return and goto out of
  * it (not on longjmp). break and continue leave the block, not a loop around it.
- * PKD_WITH_UPLOCK also unlocks what the block has upgraded. `l` is an expression
- * without side effects: clang looks at it twice. */
+ * `l` is an expression without side effects: clang looks at it twice. */
 #define PKD_WITH_RDLOCK(l)                                                     \
   PKD__WITH(pkd__rwlock_scope_t, pkd__rwlock_rdenter, pkd__rwlock_rdleave,     \
             pkd__rwlock_assert_rd, l)
+
+/** As PKD_WITH_RDLOCK, held for writing. */
 #define PKD_WITH_WRLOCK(l)                                                     \
   PKD__WITH(pkd__rwlock_scope_t, pkd__rwlock_wrenter, pkd__rwlock_wrleave,     \
             pkd__rwlock_assert_wr, l)
+
+/** As PKD_WITH_RDLOCK, held as upgradable; also unlocks what the block has
+ * upgraded. */
 #define PKD_WITH_UPLOCK(l)                                                     \
   PKD__WITH(pkd__rwlock_scope_t, pkd__rwlock_upenter, pkd__rwlock_upleave,     \
             pkd__rwlock_assert_rd, l)

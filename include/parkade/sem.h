@@ -85,7 +85,7 @@ static inline int pkd_sem_tryacquire(pkd_sem_t* s, uint32_t n) {
  * @return 0           taken
  *         -ETIMEDOUT  none taken; whoever stood behind is served, if it can be
  *         -EINVAL     n is 0 or above PKD_SEM_MAX; nothing changed
- * Blocks:    yes, until `deadline` at most */
+ * Blocks:    yes, until `deadline` at most; otherwise as pkd_sem_acquire() */
 static inline int pkd_sem_acquire_until(pkd_sem_t* s, uint32_t n,
                                         pkd_deadline_t deadline) {
   int rc = pkd__sem_acquire(s, n, NULL, deadline);
@@ -94,15 +94,16 @@ static inline int pkd_sem_acquire_until(pkd_sem_t* s, uint32_t n,
   return rc;
 }
 
-/** The same with a span in nanoseconds from now; too long a span never ends. */
+/** As pkd_sem_acquire_until() with a span: gives up `ns` nanoseconds from now. A
+ * span too long for the clock never ends. */
 static inline int pkd_sem_acquire_for(pkd_sem_t* s, uint32_t n, uint64_t ns) {
   return pkd_sem_acquire_until(s, n, pkd_after(ns));
 }
 
-/** The same, or gives up when `cancel` is fired or at `deadline`.
+/** As pkd_sem_acquire_until(), or gives up when `cancel` is fired.
  *
- * @param cancel  see cancel.h; NULL makes this pkd_sem_acquire_until
- * @return as pkd_sem_acquire_until, or -ECANCELED: none taken */
+ * @param cancel  see cancel.h; NULL makes this pkd_sem_acquire_until()
+ * @return as pkd_sem_acquire_until(), or -ECANCELED: none taken */
 static inline int pkd_sem_acquire_cancellable(pkd_sem_t* s, uint32_t n,
                                               const pkd_cancel_t* cancel,
                                               pkd_deadline_t deadline) {
@@ -129,7 +130,9 @@ static inline int pkd_sem_release(pkd_sem_t* s, uint32_t n) {
 /** How many permits are to be had at this moment: for displays.
  *
  * @return 0 .. PKD_SEM_MAX
- * Order:     none */
+ * Order:     none
+ * Blocks:    no
+ * Threads:   any */
 static inline uint32_t pkd_sem_value(const pkd_sem_t* s) {
   return __atomic_load_n(&s->word, __ATOMIC_RELAXED) / 2;
 }

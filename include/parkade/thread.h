@@ -60,8 +60,8 @@ static inline int pkd_thread_park(pkd_deadline_t deadline) {
   return rc;
 }
 
-/** The same, or gives up when `cancel` is fired: -ECANCELED. A token that is
- * there wins. `cancel` may be NULL, see cancel.h. */
+/** As pkd_thread_park(), or gives up when `cancel` is fired: -ECANCELED. A token
+ * that is there wins. `cancel` may be NULL, see cancel.h. */
 static inline int pkd_thread_park_cancellable(const pkd_cancel_t* cancel,
                                               pkd_deadline_t deadline) {
   int rc = pkd__thread_park(cancel, deadline);

@@ -21,6 +21,7 @@ typedef struct pkd_async_barrier {
   uint32_t parties; /* private */
 } pkd_async_barrier_t;
 
+/** A barrier for `parties`; 0 is as 1. */
 #define PKD_ASYNC_BARRIER_INIT(parties)                                        \
   { 0, (parties) }
 
@@ -28,8 +29,10 @@ typedef struct pkd_async_barrier {
 #define PKD_ASYNC_BARRIER_MAX (UINT32_C(1) << 29)
 
 /** Makes a barrier.
+ *
  * @param parties  how many it waits for; 0 is as 1
  * @return 0; UV_EINVAL: NULL, or above PKD_ASYNC_BARRIER_MAX
+ * Blocks:    no
  * Threads:   before anybody else knows it */
 PKD_API int pkd_async_barrier_init(pkd_async_barrier_t* barrier,
                                    uint32_t parties);
@@ -42,8 +45,9 @@ PKD_API int pkd_async_barrier_init(pkd_async_barrier_t* barrier,
  *             UV_ECANCELED (pkd_req_cancel, abort, detach), UV_ETIMEDOUT: it has
  *             not arrived
  * @return 0
- *         UV_EALREADY, UV_EBUSY  `req` is in use; UV_EBUSY also: its timeout is
- *                       0 and the barrier is for more than one
+ *         UV_EALREADY   `req` waits already, undisturbed
+ *         UV_EBUSY      `req` owns something; or its timeout is 0 and the barrier
+ *                       is for more than one
  *         UV_ESHUTDOWN  the barrier is broken, or the loop is detached
  *         UV_EINVAL     an argument is NULL, or the loop was never attached
  * Blocks:    no
@@ -55,7 +59,7 @@ PKD_API int pkd_async_barrier_arrive(pkd_loop_t* loop, pkd_req_t* req,
                                      pkd_async_barrier_t* barrier,
                                      pkd_req_cb cb);
 
-/** Arrives in the calling thread.
+/** As pkd_async_barrier_arrive(), in the calling thread.
  *
  * @param deadline  absolute, pkd_now(); PKD_FOREVER never comes
  * @return 1 all are here, and this one leads; 0 all are here; UV_ETIMEDOUT,
@@ -82,7 +86,10 @@ PKD_API int pkd_async_barrier_reset(pkd_async_barrier_t* barrier);
  * Blocks: no. Threads: any */
 PKD_API int pkd_async_barrier_destroy(pkd_async_barrier_t* barrier);
 
-/** How many wait: a hint. Threads: any */
+/** How many wait: a hint.
+ *
+ * Blocks:    no
+ * Threads:   any */
 PKD_API uint32_t pkd_async_barrier_arrived(const pkd_async_barrier_t* barrier);
 
 #ifdef __cplusplus

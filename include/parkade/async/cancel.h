@@ -57,7 +57,7 @@ PKD_API void pkd_req_untie(pkd_req_tie_t* tie);
 /** Bounds the next start of `req` by the deadline of `cancel`: what is left of it
  * becomes the timeout, rounded up to milliseconds. Nothing changes if it has none.
  *
- * @return as pkd_req_set_timeout; UV_EINVAL too if `cancel` is NULL */
+ * @return as pkd_req_set_timeout(); UV_EINVAL too if `cancel` is NULL */
 PKD_API int pkd_req_set_timeout_of(pkd_req_t* req, const pkd_cancel_t* cancel);
 
 #ifdef __cplusplus

@@ -33,6 +33,7 @@ typedef struct pkd_async_cond {
   pkd_async_mutex_t* mutex; /* private, atomic: whose owners wait; or NULL */
 } pkd_async_cond_t;
 
+/** A condition that nobody waits for. */
 #define PKD_ASYNC_COND_INIT                                                    \
   { NULL }
 
@@ -59,7 +60,7 @@ PKD_API int pkd_async_cond_wait(pkd_loop_t* loop, pkd_req_t* req,
                                 pkd_async_cond_t* cond,
                                 pkd_async_mutex_t* mutex, pkd_req_cb cb);
 
-/** The same in the calling thread, in the same queue as the tasks.
+/** As pkd_async_cond_wait(), in the calling thread, in the same queue as the tasks.
  *
  * @param deadline  absolute, pkd_now(); a past one returns UV_ETIMEDOUT at once,
  *                  and the mutex is given up all the same
@@ -80,13 +81,16 @@ PKD_API int pkd_async_cond_wait_blocking(pkd_req_t* req, pkd_async_cond_t* cond,
  * Threads:   any, with or without the mutex */
 PKD_API int pkd_async_cond_signal(pkd_async_cond_t* cond);
 
-/** The same for all who wait.
+/** As pkd_async_cond_signal(), for all who wait.
  *
  * @return how many that were, at most INT_MAX; UV_EINVAL for NULL */
 PKD_API int pkd_async_cond_broadcast(pkd_async_cond_t* cond);
 
 /** A check before the memory goes.
- * @return 0; UV_EBUSY: somebody waits; UV_EINVAL. Threads: any */
+ *
+ * @return 0; UV_EBUSY: somebody waits; UV_EINVAL: `cond` is NULL
+ * Blocks:    no
+ * Threads:   any */
 PKD_API int pkd_async_cond_destroy(const pkd_async_cond_t* cond);
 
 #ifdef __cplusplus

@@ -31,6 +31,7 @@ typedef struct pkd_async_event {
   uint64_t word; /* private, atomic; src/word/async_event.h */
 } pkd_async_event_t;
 
+/** An event that is not set. */
 #define PKD_ASYNC_EVENT_INIT                                                   \
   { 0 }
 
@@ -61,7 +62,7 @@ PKD_API int pkd_async_event_wait(pkd_loop_t* loop, pkd_req_t* req,
  * Order:     acquire: a predicate that is tested after it is not older */
 PKD_API uint32_t pkd_async_event_arm(const pkd_async_event_t* event);
 
-/** pkd_async_event_wait for one who armed before: passes at once if notify_all
+/** pkd_async_event_wait() for one who armed before: passes at once if notify_all
  * came since. Otherwise the same. */
 PKD_API int pkd_async_event_wait_since(pkd_loop_t* loop, pkd_req_t* req,
                                        pkd_async_event_t* event, uint32_t since,
@@ -106,7 +107,11 @@ PKD_API int pkd_async_event_notify_one(pkd_async_event_t* event);
  * Blocks: no. Threads: any. Order: release; pairs with the waits it ends */
 PKD_API int pkd_async_event_notify_all(pkd_async_event_t* event);
 
-/** Is it set? A hint. Threads: any */
+/** Is it set? A hint.
+ *
+ * @return 1 or 0
+ * Blocks:    no
+ * Threads:   any */
 PKD_API int pkd_async_event_is_set(const pkd_async_event_t* event);
 
 /** Ends all waits with UV_ECANCELED; newcomers get UV_ESHUTDOWN.

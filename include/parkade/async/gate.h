@@ -19,6 +19,7 @@ typedef struct pkd_async_gate {
   uint64_t word; /* private, atomic; src/word/async_gate.h */
 } pkd_async_gate_t;
 
+/** An open gate with nobody inside. */
 #define PKD_ASYNC_GATE_INIT                                                    \
   { 0 }
 
@@ -48,8 +49,9 @@ PKD_API int pkd_async_gate_leave(pkd_async_gate_t* gate);
  * @param cb   status 0: nobody is inside, nor will be
  *             UV_ECANCELED, UV_ETIMEDOUT: the gate stays shut
  * @return 0
- *         UV_EALREADY, UV_EBUSY  `req` is in use; UV_EBUSY also: its timeout is
- *                       0 and somebody is inside. The gate is shut all the same
+ *         UV_EALREADY   `req` waits already, undisturbed
+ *         UV_EBUSY      `req` owns something; or its timeout is 0 and somebody is
+ *                       inside: the gate is shut all the same
  *         UV_ESHUTDOWN  the loop is detached
  *         UV_EINVAL     an argument is NULL, or the loop was never attached
  * Blocks:    no
@@ -58,7 +60,7 @@ PKD_API int pkd_async_gate_leave(pkd_async_gate_t* gate);
 PKD_API int pkd_async_gate_close(pkd_loop_t* loop, pkd_req_t* req,
                                  pkd_async_gate_t* gate, pkd_req_cb cb);
 
-/** The same in the calling thread.
+/** As pkd_async_gate_close(), in the calling thread.
  *
  * @param deadline  absolute, pkd_now(); PKD_FOREVER never comes
  * @return 0, UV_ETIMEDOUT, UV_ECANCELED, UV_EALREADY, UV_EBUSY, UV_EINVAL;
@@ -74,7 +76,10 @@ PKD_API int pkd_async_gate_close_blocking(pkd_req_t* req,
  * Blocks: no. Threads: any */
 PKD_API int pkd_async_gate_destroy(pkd_async_gate_t* gate);
 
-/** How many are inside: a hint. Threads: any */
+/** How many are inside: a hint.
+ *
+ * Blocks:    no
+ * Threads:   any */
 PKD_API uint32_t pkd_async_gate_inside(const pkd_async_gate_t* gate);
 
 #ifdef __cplusplus

@@ -42,6 +42,7 @@ typedef struct pkd_async_keyed {
   uint32_t closed; /* private, atomic */
 } pkd_async_keyed_t;
 
+/** Ready: nobody holds a key. */
 #define PKD_ASYNC_KEYED_INIT                                                   \
   { 0 }
 
@@ -107,21 +108,21 @@ PKD_API int pkd_async_keyed_unlock(pkd_req_t* req, pkd_async_keyed_t* keyed);
  * Threads:   any */
 PKD_API int pkd_async_keyed_close(pkd_async_keyed_t* keyed);
 
-/** pkd_async_keyed_lock with a number for a key. */
+/** pkd_async_keyed_lock() with a number for a key. */
 static inline int pkd_async_keyed_lock_u64(pkd_loop_t* loop, pkd_req_t* req,
                                            pkd_async_keyed_t* keyed,
                                            uint64_t key, pkd_req_cb cb) {
   return pkd_async_keyed_lock(loop, req, keyed, &key, sizeof key, cb);
 }
 
-/** pkd_async_keyed_trylock with a number for a key. */
+/** pkd_async_keyed_trylock() with a number for a key. */
 static inline int pkd_async_keyed_trylock_u64(pkd_req_t* req,
                                               pkd_async_keyed_t* keyed,
                                               uint64_t key) {
   return pkd_async_keyed_trylock(req, keyed, &key, sizeof key);
 }
 
-/** pkd_async_keyed_lock_blocking with a number for a key. */
+/** pkd_async_keyed_lock_blocking() with a number for a key. */
 static inline int pkd_async_keyed_lock_blocking_u64(pkd_req_t* req,
                                                     pkd_async_keyed_t* keyed,
                                                     uint64_t key,

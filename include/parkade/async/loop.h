@@ -76,11 +76,13 @@ PKD_API int pkd_loop_detach(pkd_loop_t* loop, pkd_loop_cb cb);
 /** How many tickets the tasks of `loop` hold: requests whose callback ran with
  * success, and that have not given back what they own. Ask before you detach.
  *
+ * Blocks:    no
  * Threads:   the loop's; a snapshot while other threads release */
 PKD_API size_t pkd_loop_held(const pkd_loop_t* loop);
 
 /** How many requests of `loop` wait for their callback.
  *
+ * Blocks:    no
  * Threads:   the loop's */
 PKD_API size_t pkd_loop_pending(const pkd_loop_t* loop);
 
@@ -91,6 +93,7 @@ PKD_API size_t pkd_loop_pending(const pkd_loop_t* loop);
  * @return 0
  *         UV_ESHUTDOWN  the loop is detached, or about to be
  *         UV_EINVAL     `loop` is NULL or was never attached
+ * Blocks:    no
  * Threads:   the one that has the loop now, before its uv_run */
 PKD_API int pkd_loop_adopt(pkd_loop_t* loop);
 

@@ -87,7 +87,7 @@ PKD_API int pkd_many_lock(pkd_loop_t* loop, pkd_many_t* many,
 PKD_API int pkd_many_trylock(pkd_many_t* many, pkd_many_item_t* items,
                              size_t count);
 
-/** Waits for all of them in the calling thread.
+/** As pkd_many_lock(), in the calling thread.
  *
  * @param deadline  absolute, pkd_now(); PKD_FOREVER never comes
  * @return 0, UV_ETIMEDOUT, UV_ECANCELED, UV_ESHUTDOWN, UV_EALREADY, UV_EBUSY,

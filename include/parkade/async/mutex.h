@@ -35,6 +35,7 @@ typedef struct pkd_async_mutex {
   uint32_t word; /* private, atomic; src/word/async_mutex.h */
 } pkd_async_mutex_t;
 
+/** A free mutex. */
 #define PKD_ASYNC_MUTEX_INIT                                                   \
   { 0 }
 
@@ -101,7 +102,8 @@ PKD_API int pkd_async_mutex_lock_blocking(pkd_req_t* req,
  *            more once its next owner can know */
 PKD_API int pkd_async_mutex_unlock(pkd_req_t* req, pkd_async_mutex_t* mutex);
 
-/** The same, and says that what the mutex guards may be half changed. Each owner
+/** As pkd_async_mutex_unlock(), and says that what the mutex guards may be half
+ * changed. Each owner
  * to come gets PKD_POISONED in the place of 0, until one of them has mended it.
  * Only programs that call this ever see that status.
  *
@@ -121,6 +123,7 @@ PKD_API int pkd_async_mutex_mend(pkd_req_t* req, pkd_async_mutex_t* mutex);
  * Who owns it, or was granted it, keeps it and may unlock.
  *
  * @return 0, also when it was closed before; UV_EINVAL for NULL
+ * Blocks:    no
  * Threads:   any */
 PKD_API int pkd_async_mutex_close(pkd_async_mutex_t* mutex);
 
@@ -130,10 +133,13 @@ PKD_API int pkd_async_mutex_close(pkd_async_mutex_t* mutex);
  *         UV_EBUSY   somebody owns it, was granted it or waits for it; nothing
  *                    changed
  *         UV_EINVAL  `mutex` is NULL
+ * Blocks:    no
  * Threads:   any */
 PKD_API int pkd_async_mutex_destroy(pkd_async_mutex_t* mutex);
 
 /** Whether somebody owns `mutex` or was granted it: a hint, for asserts.
+ *
+ * Blocks:    no
  * Threads:   any */
 PKD_API int pkd_async_mutex_is_locked(const pkd_async_mutex_t* mutex);
 

@@ -26,6 +26,7 @@ typedef struct pkd_async_once {
   uint32_t word; /* private, atomic; src/word/async_once.h */
 } pkd_async_once_t;
 
+/** A once that nobody has called. */
 #define PKD_ASYNC_ONCE_INIT                                                    \
   { 0 }
 
@@ -50,7 +51,7 @@ typedef struct pkd_async_once {
 PKD_API int pkd_async_once_call(pkd_loop_t* loop, pkd_req_t* req,
                                 pkd_async_once_t* once, pkd_req_cb cb);
 
-/** The same without waiting.
+/** As pkd_async_once_call(), without waiting. No callback.
  *
  * @return 0 done; 1 `req` leads; UV_EBUSY another initialises, or `req` owns
  *         something; UV_EALREADY, UV_EINVAL
@@ -58,7 +59,7 @@ PKD_API int pkd_async_once_call(pkd_loop_t* loop, pkd_req_t* req,
  * Threads:   any */
 PKD_API int pkd_async_once_try(pkd_req_t* req, pkd_async_once_t* once);
 
-/** The same in the calling thread.
+/** As pkd_async_once_call(), in the calling thread.
  *
  * @param deadline  absolute, pkd_now(); PKD_FOREVER never comes
  * @return 0 done; 1 `req` leads; UV_ETIMEDOUT, UV_ECANCELED, UV_EALREADY,

@@ -54,6 +54,7 @@ struct pkd__link {
   struct pkd__link* prev;
 };
 
+/** One wait, then what came of it. Yours; all-zero is idle. */
 struct pkd_req {
   /** Yours; the library never touches it. */
   void* data;
@@ -125,13 +126,20 @@ PKD_API int pkd_req_transfer(pkd_req_t* from, pkd_req_t* to);
 /** What `req` owns.
  *
  * @return the address of the lock or semaphore, or NULL for nothing
- * Threads:   any, but only a hint while another thread uses `req` */
+ * Threads:   any, but only a hint while another thread uses `req`
+ * Blocks:    no */
 PKD_API const void* pkd_req_owned(const pkd_req_t* req);
 
-/** Says an error code in words, as uv_strerror does, and knows PKD_E* as well. */
+/** Says an error code in words, as uv_strerror does, and knows PKD_E* as well.
+ *
+ * Blocks:    no
+ * Threads:   any */
 PKD_API const char* pkd_strerror(int err);
 
-/** The name of an error code, as uv_err_name gives it: "EDEADLK". */
+/** The name of an error code, as uv_err_name gives it: "EDEADLK".
+ *
+ * Blocks:    no
+ * Threads:   any */
 PKD_API const char* pkd_err_name(int err);
 
 #ifdef __cplusplus

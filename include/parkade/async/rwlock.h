@@ -22,19 +22,19 @@ typedef struct pkd_async_rwlock {
   uint64_t word; /* private, atomic; src/word/async_rwlock.h */
 } pkd_async_rwlock_t;
 
+/** A free lock. */
 #define PKD_ASYNC_RWLOCK_INIT                                                  \
   { 0 }
 
 /** What a request owns of a lock. */
 typedef enum pkd_async_rwlock_mode {
-  PKD_ASYNC_RWLOCK_NONE = 0,
-  PKD_ASYNC_RWLOCK_READ = 1,
-  PKD_ASYNC_RWLOCK_WRITE = 2,
-  PKD_ASYNC_RWLOCK_UP = 3
+  PKD_ASYNC_RWLOCK_NONE = 0,  /* nothing */
+  PKD_ASYNC_RWLOCK_READ = 1,  /* it reads */
+  PKD_ASYNC_RWLOCK_WRITE = 2, /* it writes, alone */
+  PKD_ASYNC_RWLOCK_UP = 3     /* it reads, and may upgrade */
 } pkd_async_rwlock_mode_t;
 
-/** Asks to read, to write, or to read with the right to upgrade; the answer is
- * `cb` on the loop.
+/** Asks to read; the answer is `cb` on the loop.
  *
  * @param req  idle; the library's from a return of 0 until `cb` runs
  * @param cb   status 0: `req` owns it, one unlock is owed
@@ -52,39 +52,52 @@ typedef enum pkd_async_rwlock_mode {
  * Fairness:  first in, first out, with blocking threads in the same queue */
 PKD_API int pkd_async_rwlock_rdlock(pkd_loop_t* loop, pkd_req_t* req,
                                     pkd_async_rwlock_t* lock, pkd_req_cb cb);
+
+/** As pkd_async_rwlock_rdlock(), to write, alone. */
 PKD_API int pkd_async_rwlock_wrlock(pkd_loop_t* loop, pkd_req_t* req,
                                     pkd_async_rwlock_t* lock, pkd_req_cb cb);
+
+/** As pkd_async_rwlock_rdlock(), to read with the right to upgrade. */
 PKD_API int pkd_async_rwlock_uplock(pkd_loop_t* loop, pkd_req_t* req,
                                     pkd_async_rwlock_t* lock, pkd_req_cb cb);
 
-/** Takes it if nobody is in the way, nor waits. No callback.
+/** Reads, if nobody is in the way, nor waits. No callback.
  *
  * @return 0; UV_EBUSY: not, or `req` owns something; UV_EALREADY, UV_ESHUTDOWN,
- *         UV_EINVAL as above
+ *         UV_EINVAL as pkd_async_rwlock_rdlock()
  * Blocks:    no
  * Threads:   any */
 PKD_API int pkd_async_rwlock_tryrdlock(pkd_req_t* req,
                                        pkd_async_rwlock_t* lock);
+
+/** As pkd_async_rwlock_tryrdlock(), to write, alone. */
 PKD_API int pkd_async_rwlock_trywrlock(pkd_req_t* req,
                                        pkd_async_rwlock_t* lock);
+
+/** As pkd_async_rwlock_tryrdlock(), to read with the right to upgrade. */
 PKD_API int pkd_async_rwlock_tryuplock(pkd_req_t* req,
                                        pkd_async_rwlock_t* lock);
 
-/** Waits for it in the calling thread, in the same queue as the tasks.
+/** Waits to read in the calling thread, in the same queue as the tasks.
  *
  * @param deadline  absolute, pkd_now(); a past one makes this a try,
  *                  PKD_FOREVER never comes
  * @return 0; UV_ETIMEDOUT; UV_ECANCELED: pkd_req_cancel, or closed meanwhile;
  *         PKD_EDEADLK: this thread has a loop to run (see loop.h);
- *         UV_EALREADY, UV_EBUSY, UV_ESHUTDOWN, UV_EINVAL as above
+ *         UV_EALREADY, UV_EBUSY, UV_ESHUTDOWN, UV_EINVAL as
+ *         pkd_async_rwlock_rdlock()
  * Blocks:    yes
  * Threads:   any that has no attached loop */
 PKD_API int pkd_async_rwlock_rdlock_blocking(pkd_req_t* req,
                                              pkd_async_rwlock_t* lock,
                                              pkd_deadline_t deadline);
+
+/** As pkd_async_rwlock_rdlock_blocking(), to write, alone. */
 PKD_API int pkd_async_rwlock_wrlock_blocking(pkd_req_t* req,
                                              pkd_async_rwlock_t* lock,
                                              pkd_deadline_t deadline);
+
+/** As pkd_async_rwlock_rdlock_blocking(), to read with the right to upgrade. */
 PKD_API int pkd_async_rwlock_uplock_blocking(pkd_req_t* req,
                                              pkd_async_rwlock_t* lock,
                                              pkd_deadline_t deadline);
@@ -120,24 +133,37 @@ PKD_API int pkd_async_rwlock_unlock(pkd_req_t* req, pkd_async_rwlock_t* lock);
 PKD_API int pkd_async_rwlock_upgrade(pkd_loop_t* loop, pkd_req_t* req,
                                      pkd_async_rwlock_t* lock, pkd_req_cb cb);
 
-/** The same at once, or not: UV_EBUSY. Threads: any */
+/** As pkd_async_rwlock_upgrade(), at once or not at all: UV_EBUSY. No callback.
+ *
+ * Blocks:    no
+ * Threads:   any */
 PKD_API int pkd_async_rwlock_tryupgrade(pkd_req_t* req,
                                         pkd_async_rwlock_t* lock);
 
-/** The same in the calling thread. UV_ETIMEDOUT: it owns what it owned.
- * Threads: any that has no attached loop; PKD_EDEADLK otherwise */
+/** As pkd_async_rwlock_upgrade(), in the calling thread.
+ *
+ * @param deadline  absolute, pkd_now(); PKD_FOREVER never comes
+ * @return 0             `req` is the writer
+ *         UV_ETIMEDOUT, UV_ECANCELED  it owns what it owned before
+ *         PKD_EDEADLK   another waits to upgrade; or this thread has a loop to run
+ *         UV_EPERM, UV_EALREADY, UV_ESHUTDOWN, UV_EINVAL  as
+ *                       pkd_async_rwlock_upgrade()
+ * Blocks:    yes
+ * Threads:   any that has no attached loop */
 PKD_API int pkd_async_rwlock_upgrade_blocking(pkd_req_t* req,
                                               pkd_async_rwlock_t* lock,
                                               pkd_deadline_t deadline);
 
-/** Makes the owner `req` (mode write or up) a reader, or, the second, a writer
- * one who reads with the right to upgrade; others are let in at once.
+/** Makes the owner `req` (mode write or up) a reader; others are let in at once.
  *
  * @return 0; UV_EPERM: `req` does not own this lock in such a mode; UV_EINVAL
  * Blocks:    no
  * Threads:   any */
 PKD_API int pkd_async_rwlock_downgrade(pkd_req_t* req,
                                        pkd_async_rwlock_t* lock);
+
+/** As pkd_async_rwlock_downgrade(), but a writer becomes one who reads with the
+ * right to upgrade. */
 PKD_API int pkd_async_rwlock_downgrade_to_up(pkd_req_t* req,
                                              pkd_async_rwlock_t* lock);
 
@@ -145,16 +171,20 @@ PKD_API int pkd_async_rwlock_downgrade_to_up(pkd_req_t* req,
  * what it owns), those who come UV_ESHUTDOWN. Owners may unlock and downgrade.
  *
  * @return 0, also when it was closed before; UV_EINVAL for NULL
+ * Blocks:    no
  * Threads:   any */
 PKD_API int pkd_async_rwlock_close(pkd_async_rwlock_t* lock);
 
 /** Ends a lock that nobody uses; it is closed afterwards. Not needed: a check.
  *
  * @return 0; UV_EBUSY: somebody owns it or waits, nothing changed; UV_EINVAL
+ * Blocks:    no
  * Threads:   any */
 PKD_API int pkd_async_rwlock_destroy(pkd_async_rwlock_t* lock);
 
 /** In which mode `req` owns `lock`.
+ *
+ * Blocks:    no
  * Threads:   any, but only a hint while another thread uses `req` */
 PKD_API pkd_async_rwlock_mode_t
 pkd_async_rwlock_owned(const pkd_req_t* req, const pkd_async_rwlock_t* lock);

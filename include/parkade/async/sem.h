@@ -37,6 +37,7 @@ typedef struct pkd_async_sem {
  * @param max      what the permits may never exceed; who asks for more than that
  *                 is told at once. 0: not fixed
  * @return 0, or UV_EINVAL
+ * Blocks:    no
  * Threads:   before anybody else knows `sem` */
 PKD_API int pkd_async_sem_init(pkd_async_sem_t* sem, uint32_t permits,
                                uint32_t max);
@@ -153,6 +154,7 @@ PKD_API int pkd_async_sem_resize(pkd_async_sem_t* sem, uint32_t permits);
  * Who owns permits, or was granted them, keeps them and may release.
  *
  * @return 0, also when it was closed before; UV_EINVAL for NULL
+ * Blocks:    no
  * Threads:   any */
 PKD_API int pkd_async_sem_close(pkd_async_sem_t* sem);
 
@@ -162,15 +164,20 @@ PKD_API int pkd_async_sem_close(pkd_async_sem_t* sem);
  * @return 0
  *         UV_EBUSY   permits are held or granted, or somebody waits
  *         UV_EINVAL  `sem` is NULL
+ * Blocks:    no
  * Threads:   any */
 PKD_API int pkd_async_sem_destroy(pkd_async_sem_t* sem);
 
 /** How many permits are free: a hint. Negative after a resize below what is
  * held.
+ *
+ * Blocks:    no
  * Threads:   any */
 PKD_API int32_t pkd_async_sem_available(const pkd_async_sem_t* sem);
 
 /** How many permits of `sem` `req` owns.
+ *
+ * Blocks:    no
  * Threads:   any, but only a hint while another thread uses `req` */
 PKD_API uint32_t pkd_async_sem_owned(const pkd_req_t* req,
                                      const pkd_async_sem_t* sem);

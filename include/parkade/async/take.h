@@ -25,20 +25,29 @@ typedef struct pkd_take {
 
 enum { PKD__TAKE_MUTEX = 1, PKD__TAKE_PERMITS, PKD__TAKE_KEY };
 
-/** The mutex. */
+/** Says: the mutex.
+ *
+ * Blocks:    no
+ * Threads:   any */
 static inline pkd_take_t pkd_take_mutex(pkd_async_mutex_t* mutex) {
   pkd_take_t take = {PKD__TAKE_MUTEX, mutex, NULL, 1};
   return take;
 }
 
-/** `n` permits of the semaphore. */
+/** Says: `n` permits of the semaphore.
+ *
+ * Blocks:    no
+ * Threads:   any */
 static inline pkd_take_t pkd_take_permits(pkd_async_sem_t* sem, uint32_t n) {
   pkd_take_t take = {PKD__TAKE_PERMITS, sem, NULL, n};
   return take;
 }
 
-/** The key; its bytes stay in place until what is started with it is over, those
- * of a long one (PKD_ASYNC_KEY_INLINE) until it is given back. */
+/** Says: the key. Its bytes stay in place until what is started with it is over,
+ * those of a long one (PKD_ASYNC_KEY_INLINE) until it is given back.
+ *
+ * Blocks:    no
+ * Threads:   any */
 static inline pkd_take_t pkd_take_key(pkd_async_keyed_t* keyed, const void* key,
                                       size_t length) {
   pkd_take_t take = {PKD__TAKE_KEY, keyed, key, length};

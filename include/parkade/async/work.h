@@ -59,7 +59,7 @@ PKD_API int pkd_queue_work(pkd_loop_t* loop, pkd_work_t* work, pkd_take_t take,
                            pkd_work_cb run, pkd_after_work_cb after);
 
 /** Bounds the time the next pkd_queue_work() of `work` waits for its lock; as
- * pkd_req_set_timeout. */
+ * pkd_req_set_timeout(). */
 PKD_API int pkd_work_set_timeout(pkd_work_t* work, uint64_t ms);
 
 /** Ends it before the work function has begun.
