@@ -45,14 +45,14 @@ static size_t call_on(struct call* call);
 static pkd_requeue_op_t choose(void* arg, pkd_waiter_t* oldest);
 static uint64_t finish(void* arg, const pkd_unpark_result_t* result);
 
-/* (C1) acquire and release, pair with themselves: who sees that nobody waits may
- * free the condition, and comes after the last one's touch. */
+/* (C1) acquire, pairs with (C2): who sees that nobody waits may free the
+ * condition, and comes after the last one's touch. */
 static pkd_async_mutex_t* mutex_of(const pkd_async_cond_t* cond) {
   return pkd__load_acquire(&cond->mutex);
 }
 
 static void set_mutex(pkd_async_cond_t* cond, pkd_async_mutex_t* mutex) {
-  pkd__store_release(&cond->mutex, mutex); /* (C1) */
+  pkd__store_release(&cond->mutex, mutex); /* (C2) release, pairs with (C1) */
 }
 
 /* --- waiting --------------------------------------------------------------- */

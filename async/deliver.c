@@ -49,7 +49,8 @@ void pkd__home_post(struct pkd__home* home, pkd_req_t* req,
   head = pkd__load_relaxed(&home->inbox); /* relaxed: the CAS checks it */
   do {
     req->via.next = head;
-    /* (H1) acq_rel, pairs with (H2), see the head of this file. */
+    /* (H1) acq_rel, pairs with (H2): who finds it full relies on the ring of
+     * the one before; see the head of this file. */
   } while (!pkd__cas_acq_rel(&home->inbox, &head, req));
   if (head == NULL)
     bells->home[bells->count++] = home;

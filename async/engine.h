@@ -168,7 +168,7 @@ static inline bool pkd__word_cas(const struct pkd__face* face, void* object,
                                  uint64_t old, uint64_t word) {
   uint32_t narrow = (uint32_t)old;
 
-  /* (W3) acq_rel, pairs with (W2) and itself: who takes sees what who left did */
+  /* (W3) acq_rel, pairs with (W1), (W2) and itself: who takes sees what who left did */
   return face->bytes == 4
              ? pkd__cas_acq_rel((uint32_t*)object, &narrow, (uint32_t)word)
              : pkd__cas_acq_rel((uint64_t*)object, &old, word);

@@ -309,7 +309,7 @@ static uint64_t finish(void* arg, const pkd_unpark_result_t* result) {
 
   (void)result;
   if (look->left)
-    /* (D1) release: what it did is visible to its next start, and (S2) */
+    /* (S1) release, pairs with (D2) too: what it did shows to its next start */
     pkd__store_release(&look->req->waiter.state, look->then);
   if (look->chosen != NULL && look->chosen->via.home == NULL)
     round->parker = (pkd_parker_t*)look->chosen->link.next;

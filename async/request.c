@@ -126,7 +126,7 @@ static void removed(void* arg, const void* key, int was_last) {
 }
 
 int pkd__req_startable(const pkd_req_t* req) {
-  /* acquire, pairs with (D1): who gave back what it owned is done with it */
+  /* (D2) acquire, pairs with (D1) and (S1): who gave back what it owned is done with it */
   uint32_t state = pkd__load_acquire(&req->waiter.state);
 
   if (pkd__step_of(state) == PKD__IDLE)
@@ -196,8 +196,8 @@ int pkd__disown(pkd_req_t* req, const void* object, enum pkd__kind kind) {
   if (!pkd__owns(req, object, kind))
     return UV_EPERM;
   home = req->via.home;
-  /* (D1) acq_rel, pairs with itself and the load of the next start: of several
-   * who show the same ticket, one is right */
+  /* (D1) acq_rel, pairs with (D2) and itself: of several who show the same
+   * ticket, one is right */
   if (!pkd__cas_acq_rel(&req->waiter.state, &state, PKD__IDLE))
     return UV_EPERM;
   if (home != NULL)

@@ -249,8 +249,8 @@ static size_t move(struct pkd__bucket* bucket_from, const void* from,
     pkd_waiter_t* next = waiter->next;
 
     if (state != 0)
-      /* release: its owner may be looking, and then believes what was set
-       * before this */
+      /* (Q1) release, pairs with (S5) of async: its owner may be looking, and
+       * then believes what was set before this */
       pkd__store_release(&waiter->state, state);
     pkd__queue_push(slot, to, waiter, false);
     waiter = next;

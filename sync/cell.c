@@ -39,12 +39,13 @@ static void copy_out(const uint32_t* pieces, void* out, size_t size) {
   uint32_t piece;
 
   for (at = 0; at + 4 <= size; at += 4) {
-    /* (S1) acquire, pairs with (S2). */
+    /* (V1) acquire, pairs with (V2): with a piece of a later value comes the
+     * number under which it is written, so the look at it afterwards tells. */
     piece = pkd__load_acquire(&pieces[at / 4]);
     memcpy(to + at, &piece, 4);
   }
   if (at < size) {
-    piece = pkd__load_acquire(&pieces[at / 4]); /* (S1) */
+    piece = pkd__load_acquire(&pieces[at / 4]); /* (V1) */
     memcpy(to + at, &piece, size - at);
   }
 }
@@ -56,13 +57,13 @@ static void copy_in(uint32_t* pieces, const void* in, size_t size) {
 
   for (at = 0; at + 4 <= size; at += 4) {
     memcpy(&piece, from + at, 4);
-    /* (S2) release, pairs with (S1). */
+    /* (V2) release, pairs with (V1). */
     pkd__store_release(&pieces[at / 4], piece);
   }
   if (at < size) {
     piece = 0;
     memcpy(&piece, from + at, size - at);
-    pkd__store_release(&pieces[at / 4], piece); /* (S2) */
+    pkd__store_release(&pieces[at / 4], piece); /* (V2) */
   }
 }
 
@@ -99,7 +100,7 @@ static void lock(uint32_t* word) {
   for (;;) {
     uint32_t old = pkd__load_relaxed(word); /* relaxed: the exchange decides */
 
-    /* (S3) acquire, pairs with (S4): the value as the last change left it. */
+    /* (V3) acquire, pairs with (V4): the value as the last change left it. */
     if (!pkd__cell_is_quiet(old))
       wait_a_little(word, &spin);
     else if (pkd__cas_acquire(word, &old, pkd__cell_locked(old)))
@@ -125,7 +126,7 @@ static uint64_t rewrite(void* arg, const pkd_unpark_result_t* result) {
   uint32_t old = pkd__load_relaxed(end->word);
 
   (void)result;
-  /* (S4) release, pairs with (S3) and (S5). */
+  /* (V4) release, pairs with (V3) and (V5). */
   pkd__store_release(end->word, pkd__cell_ended(old, end->changed));
   return 0;
 }
@@ -134,7 +135,7 @@ static void unlock(uint32_t* word, bool changed) {
   struct end end = {word, changed};
   uint32_t old = pkd__load_relaxed(word); /* relaxed: the exchange decides */
 
-  /* (S4) */
+  /* (V4) */
   if ((old & PKD__CELL_PARKED) != 0 ||
       !pkd__cas_release(word, &old, pkd__cell_ended(old, changed)))
     pkd_lot_unpark_filter(word, wake_all, rewrite, &end);
@@ -144,13 +145,13 @@ static void unlock(uint32_t* word, bool changed) {
 
 /* @return true if `out` is a whole value; false: a change was in the way */
 static bool copy_undisturbed(const uint32_t* word, void* out, size_t size) {
-  /* (S5) acquire, pairs with (S4): the value that belongs to this number. */
+  /* (V5) acquire, pairs with (V4): the value that belongs to this number. */
   uint32_t before = pkd__load_acquire(word);
 
   if (!pkd__cell_is_quiet(before))
     return false;
   copy_out(word + 1, out, size);
-  /* relaxed: the acquires of the copy, (S1), keep it behind them */
+  /* relaxed: the acquires of the copy, (V1), keep it behind them */
   return pkd__load_relaxed(word) == before;
 }
 

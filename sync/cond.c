@@ -48,7 +48,7 @@ struct wait {
 };
 
 /* The word changes under the lot's lock of the condition. (K1) release, pairs with
- * the acquire loads (K2) of who then says that nobody waits, and may free it. */
+ * (K2): who then learns that nobody waits may free it. */
 static void set_lock(pkd_cond_t* c, void* lock) {
   pkd__store_release(&c->lock, lock);
 }

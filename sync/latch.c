@@ -15,7 +15,7 @@
 
 /* --- waiting --------------------------------------------------------------- */
 
-/* (L1) acquire, pairs with (L2): what was done before each count is visible. */
+/* (L1) acquire, pairs with (L2) and (L3): what was done before each count shows. */
 static bool is_open(const pkd_latch_t* l) {
   return pkd__latch_is_open(pkd__load_acquire(&l->word));
 }
@@ -73,7 +73,8 @@ static uint64_t open_up(void* arg, const pkd_unpark_result_t* result) {
   pkd_latch_t* l = arg;
 
   (void)result;
-  /* (L2) and acquire: whom we wake sees through us what the others did. */
+  /* (L3) acq_rel, pairs with (L1) and (L2): whom we wake sees through us what the
+   * others did. */
   pkd__exchange_acq_rel(&l->word, 0);
   return 0;
 }
@@ -91,6 +92,7 @@ void pkd__latch_count_down(pkd_latch_t* l, uint32_t n) {
       pkd_lot_unpark_filter(l, let_go, open_up, l);
       return;
     }
-    /* (L2) release, pairs with (L1): each count passes on those before it. */
+    /* (L2) release, pairs with (L1) and (L3): each count passes on those before
+     * it. */
   } while (!pkd__cas_release(&l->word, &old, pkd__latch_counted(old, n)));
 }

@@ -237,8 +237,9 @@ static void unlock(const char* call, pkd_mutex_t* m, bool fair) {
       if (!r.again)
         return;
       old = pkd__load_relaxed(&m->word); /* relaxed: exchanges decide */
+      /* (X2) */
     } else if (pkd__cas_release(&m->word, &old, pkd__mutex_released(old))) {
-      return; /* (X2) */
+      return;
     }
   }
 }

@@ -88,6 +88,7 @@ PKD_API int pkd_async_once_destroy(pkd_async_once_t* once);
 /** Is it done? @return 1 or 0
  * Blocks: no. Threads: any. Order: acquire if 1; pairs with once_done */
 static inline int pkd_async_once_is_done(const pkd_async_once_t* once) {
+  /* (W1) */
   return (__atomic_load_n(&once->word, __ATOMIC_ACQUIRE) & 4) != 0;
 }
 
