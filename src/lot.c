@@ -21,7 +21,8 @@
 #include "panic.h"
 
 /* How many an unpark_all wakes before it drops the lock: a bucket is held for a
- * microsecond or so, however many wait. */
+ * microsecond or so, but for the count that comes first (a nanosecond or a few
+ * for each who waits). */
 #define BATCH 64u
 
 /* The chosen, oldest first, strung by `next`. */
@@ -157,41 +158,57 @@ pkd_unpark_result_t pkd_lot_unpark_one(const void* key, pkd_finish_cb finish,
   return result;
 }
 
-/* Dequeues up to BATCH waiters, up to and including `*last`, which the first
- * call finds: the youngest of that moment. If it leaves the queue meanwhile, the
- * end of the queue is the end.
- * @return true when done */
-static bool unpark_batch(const void* key, const pkd_waiter_t** last,
-                         struct chosen* chosen, size_t* count) {
+/* An unpark_all: those of its beginning, up to the youngest of them. If that one
+ * leaves by itself meanwhile, their number is the end: for each of them that has
+ * left, one who came later may be woken. */
+struct crowd {
+  const pkd_waiter_t* last;
+  size_t there;
+  size_t woken;
+};
+
+static void begin(struct crowd* crowd, const pkd_waiter_t* head) {
+  const pkd_waiter_t* waiter = head;
+
+  crowd->last = head->prev;
+  do {
+    crowd->there++;
+    waiter = waiter->next;
+  } while (waiter != head);
+}
+
+/* Dequeues up to BATCH of them. @return true when done */
+static bool unpark_batch(const void* key, struct crowd* crowd,
+                         struct chosen* chosen) {
   struct pkd__bucket* bucket = pkd__bucket_lock(key);
   pkd_waiter_t** slot = pkd__queue_find(&bucket->root, key);
   bool done = *slot == NULL;
 
-  if (*last == NULL && !done)
-    *last = (*slot)->prev;
+  if (crowd->last == NULL && !done)
+    begin(crowd, *slot);
   for (unsigned i = 0; i < BATCH && !done; i++) {
     pkd_waiter_t* waiter = *slot;
 
-    done = pkd__queue_pop(slot, waiter) || waiter == *last;
+    crowd->woken++;
+    done = pkd__queue_pop(slot, waiter) || waiter == crowd->last ||
+           crowd->woken == crowd->there;
     choose(chosen, waiter);
-    ++*count;
   }
   pkd__bucket_unlock(bucket);
   return done;
 }
 
 size_t pkd_lot_unpark_all(const void* key, uint64_t token) {
-  const pkd_waiter_t* last = NULL;
-  size_t count = 0;
+  struct crowd crowd = {NULL, 0, 0};
   bool done;
 
   do {
     struct chosen chosen = {NULL, &chosen.first};
 
-    done = unpark_batch(key, &last, &chosen, &count);
+    done = unpark_batch(key, &crowd, &chosen);
     wake(&chosen, token);
   } while (!done);
-  return count;
+  return crowd.woken;
 }
 
 pkd_unpark_result_t pkd_lot_unpark_filter(const void* key, pkd_decide_cb decide,

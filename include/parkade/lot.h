@@ -189,7 +189,8 @@ PKD_API pkd_unpark_result_t pkd_lot_unpark_one(const void* key,
                                                pkd_finish_cb finish, void* arg);
 
 /** Wakes everyone who waits at `key` at the time of the call. Works in bounded
- * batches, wakes outside the lock; who comes during the call may be woken too.
+ * batches, wakes outside the lock. Never more than waited then: for each of those
+ * who leaves by itself during the call, one who came later may be woken.
  *
  * @param token  the unpark token of all
  * @return how many were woken

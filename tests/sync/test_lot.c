@@ -236,6 +236,30 @@ static void unpark_all_ends_although_the_woken_queue_again(void** state) {
   }
 }
 
+/* The youngest leaves while the first are woken: then nobody is left to say where
+ * the queue ended, and each who is woken queues again. */
+static void wake_queue_again_and_take_the_last_away(pkd_waiter_t* waiter) {
+  wake_and_queue_again(waiter);
+  pkd_lot_remove(&conts[MANY - 1].waiter, NULL, NULL);
+}
+
+static void unpark_all_wakes_no_more_than_there_were(void** state) {
+  unsigned twice = 0;
+
+  (void)state;
+  for (unsigned i = 0; i < MANY; i++)
+    conts[i].waiter.wake = wake_queue_again_and_take_the_last_away;
+  queue(&here, 0, MANY);
+  assert_int_equal(pkd_lot_unpark_all(&here, 0), MANY);
+  assert_int_equal(conts[MANY - 1].woken, 0);
+  for (unsigned i = 0; i < MANY - 1; i++) {
+    twice += conts[i].woken == 2;
+    assert_true(conts[i].woken >= 1);
+    assert_int_equal(pkd_lot_remove(&conts[i].waiter, NULL, NULL), 0);
+  }
+  assert_int_equal(twice, 1); /* one has left, so one more was woken */
+}
+
 static size_t seen_in_wake;
 
 static void wake_and_call_the_lot(pkd_waiter_t* waiter) {
@@ -346,6 +370,7 @@ int main(int argc, char** argv) {
       TEST(without_finish_the_token_is_zero),
       TEST(unpark_all_wakes_more_than_a_batch_in_order),
       TEST(unpark_all_ends_although_the_woken_queue_again),
+      TEST(unpark_all_wakes_no_more_than_there_were),
       TEST(wake_runs_without_the_bucket_lock),
       TEST(a_woken_waiter_is_not_touched_again),
       TEST(for_each_shows_everybody_or_one_address),
