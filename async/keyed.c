@@ -142,6 +142,66 @@ int pkd__keyed_prepare(pkd_req_t* req, pkd_async_keyed_t* keyed,
   return 0;
 }
 
+/* --- handing over ---------------------------------------------------------- */
+
+struct transfer {
+  pkd_req_t* from;
+  pkd_req_t* to;
+};
+
+static int inherit(void* arg);
+static bool step_out(pkd_req_t* req, uint32_t expect);
+
+/* The heir takes its place at the front of the queue in the step in which the
+ * other ceases to be the owner. That one stands behind it for a moment still, as
+ * somebody who does not wait (see join), and grants, when it steps out, what the
+ * heir may have given back by then. */
+int pkd__keyed_transfer(pkd_req_t* from, pkd_req_t* to) {
+  struct transfer transfer = {from, to};
+  struct pkd__home* home = from->via.home;
+  uint64_t token = to->waiter.token;
+
+  memcpy(to->extra, from->extra, sizeof to->extra);
+  to->via.home = NULL;
+  to->waiter.wake = from->waiter.wake;
+  to->waiter.token = pkd__want(from);
+  if (pkd_lot_enqueue_front(pkd__object_of(from), &to->waiter, inherit,
+                            &transfer) != 0) {
+    to->waiter.token = token;
+    return UV_EPERM; /* another thread showed the same ticket first */
+  }
+  if (!step_out(from, PKD__IDLE)) {
+    /* It was its parent's, who has forked this process: nobody holds a key. */
+    step_out(to, pkd__state(PKD__OWNED, PKD__KIND_KEYED));
+    return UV_EPERM;
+  }
+  if (home != NULL)
+    pkd__home_returned(home);
+  return 0;
+}
+
+/* Under the lot's lock. */
+static int inherit(void* arg) {
+  struct transfer* transfer = arg;
+  uint32_t owned = pkd__state(PKD__OWNED, PKD__KIND_KEYED);
+  uint32_t* state = &transfer->from->waiter.state;
+
+  if (pkd__load_relaxed(state) != owned) /* relaxed: under the lot's lock */
+    return 0;
+  pkd__store_relaxed(state, PKD__IDLE); /* relaxed: its owner is in this call */
+  /* (S1) release, pairs with (S2): with the ticket comes what it guards */
+  pkd__store_release(&transfer->to->waiter.state, owned);
+  return 1;
+}
+
+static bool step_out(pkd_req_t* req, uint32_t expect) {
+  struct look look = {
+      .req = req, .leave = true, .expect = expect, .then = PKD__IDLE};
+
+  look_at(&look);
+  return look.left;
+}
+
 /* --- in the queue ---------------------------------------------------------- */
 
 struct joining {
@@ -181,9 +241,7 @@ static int start(pkd_req_t* req, bool wait) {
   if (!look.preceded)
     return 0;
   /* A try, in the middle of its own queue, which stands among strangers. */
-  look = (struct look){
-      .req = req, .leave = true, .expect = PKD__IDLE, .then = PKD__IDLE};
-  look_at(&look);
+  step_out(req, PKD__IDLE);
   return UV_EAGAIN;
 }
 

@@ -229,8 +229,8 @@ int pkd_req_transfer(pkd_req_t* from, pkd_req_t* to) {
     return UV_EPERM;
   /* relaxed: pkd_req_owned() has looked with acquire */
   kind = pkd__kind_of(pkd__load_relaxed(&from->waiter.state));
-  if (pkd__face_of(kind)->in_lot != NULL)
-    return UV_ENOTSUP; /* the ticket itself stands in the lot */
+  if (kind == PKD__KIND_KEYED) /* the ticket itself stands in the lot */
+    return pkd__keyed_transfer(from, to);
   /* (T1) acq_rel, pairs with itself: what was taken off before is not ours */
   what = (uint32_t)pkd__exchange_acq_rel(&from->waiter.token, 0);
   if ((err = pkd__disown(from, object, kind)) == 0)

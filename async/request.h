@@ -143,6 +143,9 @@ static inline void* pkd__object_of(const pkd_req_t* req) {
 /** The keyed mutex of which `req` holds a key. */
 const void* pkd__keyed_owner(const pkd_req_t* req);
 
+/** pkd_req_transfer() for a request that owns a key. */
+int pkd__keyed_transfer(pkd_req_t* from, pkd_req_t* to);
+
 /** May `req` be started? @return 0, UV_EALREADY or UV_EBUSY */
 int pkd__req_startable(const pkd_req_t* req);
 

@@ -6,6 +6,9 @@
  * the queues of the lot and are told apart by their bytes alone. */
 #include "family.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 static pkd_async_keyed_t keyed, other;
 static struct wait waits[64];
 
@@ -178,6 +181,69 @@ static void a_late_wait_ends_and_a_closed_name_space_refuses(void** state) {
   unlock(3);
 }
 
+static void a_key_is_handed_over_and_free_at_no_moment(void** state) {
+  static const char path[] = "/a/path/that/does/not/fit/into/the/request";
+  pkd_req_t heir = {0};
+
+  (void)state;
+  fresh();
+  for (int is_long = 0; is_long < 2; is_long++) {
+    const void* key = is_long ? path : "short";
+    size_t length = is_long ? sizeof path : 5;
+
+    answered = 0;
+    assert_int_equal(
+        pkd_async_keyed_lock(&loop, &waits[0].req, &keyed, key, length, record),
+        0);
+    assert_int_equal(pkd_req_transfer(&waits[0].req, &heir),
+                     UV_EPERM); /* not delivered yet */
+    assert_int_equal(
+        pkd_async_keyed_lock(&loop, &waits[1].req, &keyed, key, length, record),
+        0);
+    lock(2, 7);
+    run_until(2);
+    assert_int_equal(pkd_loop_held(&loop), 2);
+    assert_int_equal(pkd_req_transfer(&waits[0].req, &heir), 0);
+    assert_int_equal(pkd_loop_held(&loop), 1);
+    assert_null(pkd_req_owned(&waits[0].req));
+    assert_ptr_equal(pkd_req_owned(&heir), &keyed);
+    assert_int_equal(pkd_async_keyed_unlock(&waits[0].req, &keyed), UV_EPERM);
+    assert_int_equal(pkd_req_transfer(&waits[0].req, &waits[3].req), UV_EPERM);
+    assert_int_equal(
+        pkd_async_keyed_trylock(&waits[0].req, &keyed, key, length), UV_EBUSY);
+    run_some();
+    assert_int_equal(answered, 2);
+    assert_int_equal(pkd_async_keyed_unlock(&heir, &keyed), 0);
+    run_until(3);
+    assert_int_equal(waits[1].status, 0);
+    unlock(1);
+    unlock(2);
+  }
+}
+
+/* In the child of a fork nobody holds a key, so there is none to hand over. */
+static void a_forked_child_has_no_key_to_hand_over(void** state) {
+  pkd_req_t owner = {0}, heir = {0};
+  int status;
+  pid_t child;
+
+  (void)state;
+  fresh();
+  assert_int_equal(pkd_async_keyed_trylock_u64(&owner, &keyed, 7), 0);
+  child = fork();
+  if (child == 0) {
+    int rc = pkd_req_transfer(&owner, &heir);
+
+    if (rc != UV_EPERM || pkd_req_owned(&heir) != NULL)
+      _exit(1);
+    _exit(pkd_async_keyed_trylock_u64(&heir, &keyed, 7) == 0 ? 0 : 2);
+  }
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(pkd_async_keyed_unlock(&owner, &keyed), 0);
+}
+
 enum { KEYS = 4, TEAM = 6, TURNS = 2000 };
 static int inside[KEYS], counts[KEYS]; /* guarded by their keys */
 static int wrong[TEAM], tickets[TEAM];
@@ -200,7 +266,16 @@ static void take_turns(void* arg, unsigned number) {
     counts[key]++;
     inside[key]--;
     tickets[number]++;
-    wrong[number] += pkd_async_keyed_unlock(&req, &keyed) != 0;
+    if (rng_below(&rng, 2) == 0) {
+      pkd_req_t heir = {0};
+
+      wrong[number] += pkd_req_transfer(&req, &heir) != 0;
+      wrong[number] += inside[key]++ != 0;
+      inside[key]--;
+      wrong[number] += pkd_async_keyed_unlock(&heir, &keyed) != 0;
+    } else {
+      wrong[number] += pkd_async_keyed_unlock(&req, &keyed) != 0;
+    }
   }
 }
 
@@ -284,6 +359,8 @@ int main(void) {
       ON_A_LOOP(a_cancelled_wait_leaves_the_order_of_the_others),
       ON_A_LOOP(a_revoked_grant_goes_to_the_next),
       ON_A_LOOP(a_late_wait_ends_and_a_closed_name_space_refuses),
+      ON_A_LOOP(a_key_is_handed_over_and_free_at_no_moment),
+      ON_A_LOOP(a_forked_child_has_no_key_to_hand_over),
       ON_A_LOOP(threads_and_tasks_exclude_each_other_per_key),
       ON_A_LOOP(many_keys_can_be_held_at_once),
       ON_A_LOOP(what_makes_no_sense_is_refused),

@@ -256,9 +256,23 @@ static void thread_tries_key(void* arg) {
   explore_assert(pkd_async_keyed_unlock(&actor->req, &s->keyed) == 0);
 }
 
+/* Whoever gives it back is another request than the one that got it. */
+static void thread_hands_key_over(void* arg) {
+  actor_t* actor = arg;
+  pkd_req_t* heir = &actor->items[0].req;
+
+  explore_assert(pkd_async_keyed_lock_blocking_u64(&actor->req, &s->keyed, 7,
+                                                   PKD_FOREVER) == 0);
+  s->under_key[0]++;
+  explore_assert(pkd_req_transfer(&actor->req, heir) == 0);
+  s->under_key[0]++;
+  explore_assert(pkd_async_keyed_unlock(heir, &s->keyed) == 0);
+}
+
 static void keys(int kind) {
   static void (*const third[])(void*) = {
-      thread_locks_key, thread_locks_other_key, thread_tries_key};
+      thread_locks_key, thread_locks_other_key, thread_tries_key,
+      thread_hands_key_over};
 
   start();
   spawn(loop_locks_key, true);
@@ -376,6 +390,7 @@ const explore_scenario_t explore_many[] = {
     {"many/key", keys, 0, OK, 0, NARROW},
     {"many/two-keys", keys, 1, OK, 0, NARROW},
     {"many/key-and-try", keys, 2, OK, 0, NARROW},
+    {"many/key-handed-over", keys, 3, OK, 0, NARROW},
     {"many/key-cancelled", keys_cancelled, 0, OK, 0, NARROW},
     {"many/work", work, 2, OK, 0, {.preemptions = 1}},
     {"many/work-and-thread", work, 1, OK, 0, NARROW},

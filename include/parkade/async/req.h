@@ -117,10 +117,12 @@ PKD_API int pkd_req_cancel(pkd_req_t* req);
  * @return 0
  *         UV_EPERM     `from` owns nothing
  *         UV_EALREADY  `to` waits       UV_EBUSY  `to` owns something
- *         UV_ENOTSUP   `from` holds a key of a pkd_async_keyed_t
  *         UV_EINVAL    one is NULL, or both are the same
  * Blocks:    no
- * Threads:   any, but not while another uses one of the two */
+ * Threads:   any, but not while another uses one of the two
+ * Order:     release and acquire: what `from` has seen, the user of `to` sees
+ * Memory:    allocates nothing; the bytes of a long key must stay in place for
+ *            `to` as they had to for `from` */
 PKD_API int pkd_req_transfer(pkd_req_t* from, pkd_req_t* to);
 
 /** What `req` owns.
