@@ -30,7 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCENARIOS 400
+#define SCENARIOS 800
 
 typedef struct settings {
   ex_options_t search;
@@ -52,7 +52,7 @@ static const explore_scenario_t* const groups[] = {
     explore_museum_wake,  explore_lot,          explore_mutex,
     explore_cond,         explore_cond_locks,   explore_sync,
     explore_locks,        explore_rwlock,       explore_async,
-    explore_loops,        explore_many,
+    explore_loops,        explore_many,         explore_sync_grid,
 };
 
 static const explore_scenario_t* all[SCENARIOS];
