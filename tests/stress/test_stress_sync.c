@@ -47,7 +47,7 @@ static struct {
   pkd_deadline_t since[THREADS]; /* atomic; when its call began; 0: in none */
   pkd_deadline_t leg_ends;       /* set while all stand still */
   pkd_deadline_t end;
-  pthread_barrier_t still;
+  struct rendezvous still;
   uint64_t seed, legs;
   unsigned failed; /* set while all stand still */
   unsigned over;   /* atomic */
@@ -320,9 +320,9 @@ static void work(void* arg, unsigned number) {
   (void)arg;
   while (__atomic_load_n(&all.over, __ATOMIC_ACQUIRE) == 0) {
     run_leg(&self);
-    if (pthread_barrier_wait(&all.still) == PTHREAD_BARRIER_SERIAL_THREAD)
+    if (rendezvous_meet(&all.still))
       check_standstill();
-    pthread_barrier_wait(&all.still);
+    rendezvous_meet(&all.still);
   }
 }
 
@@ -355,7 +355,7 @@ int main(int argc, char** argv) {
   all.seed = rng_seed_of(argc, argv);
   all.end = pkd_after(seconds * SECOND);
   all.leg_ends = pkd_after(LEG);
-  pthread_barrier_init(&all.still, NULL, THREADS);
+  rendezvous_init(&all.still, THREADS);
   team_start(&team, THREADS, work, NULL);
   watch_for_the_stuck();
   team_join(&team);

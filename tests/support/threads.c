@@ -14,7 +14,7 @@ void team_start(struct team* team, unsigned size, team_fn work, void* arg) {
   team->work = work;
   team->arg = arg;
   team->size = size;
-  must(pthread_barrier_init(&team->start, NULL, size), "a barrier");
+  rendezvous_init(&team->start, size);
   for (unsigned i = 0; i < size; i++) {
     struct team_member* member = &team->members[i];
 
@@ -28,7 +28,7 @@ void team_start(struct team* team, unsigned size, team_fn work, void* arg) {
 void team_join(struct team* team) {
   for (unsigned i = 0; i < team->size; i++)
     must(pthread_join(team->members[i].thread, NULL), "a join");
-  pthread_barrier_destroy(&team->start);
+  rendezvous_end(&team->start);
   team->size = 0;
 }
 
@@ -42,7 +42,7 @@ void team_run(unsigned size, team_fn work, void* arg) {
 static void* member_main(void* arg) {
   struct team_member* member = arg;
 
-  pthread_barrier_wait(&member->team->start);
+  rendezvous_meet(&member->team->start);
   member->team->work(member->team->arg, member->number);
   return NULL;
 }

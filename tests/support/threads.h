@@ -10,6 +10,8 @@
 
 #include <pthread.h>
 
+#include "rendezvous.h"
+
 enum { TEAM_MAX = 256 };
 
 /** What a member does. `number` counts from 0. */
@@ -27,7 +29,7 @@ struct team {
   team_fn work;
   void* arg;
   unsigned size;
-  pthread_barrier_t start;
+  struct rendezvous start;
   struct team_member members[TEAM_MAX];
 };
 
