@@ -255,7 +255,7 @@ struct ending {
   pkd_req_t* req;
   enum pkd__step step;
   const void* mutex; /* where it was, if it had been moved there */
-  bool was_last;
+  bool others;       /* ... and those who wait there may go on */
 };
 
 /* Under the lot's lock of `key`, which is that of the condition or the mutex. */
@@ -266,12 +266,11 @@ static void removed(void* arg, const void* key, int was_last) {
   enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(state));
 
   if (kind == PKD__KIND_MUTEX) {
-    (void)pkd__withdraw(key, ending->req, was_last != 0);
+    (void)pkd__withdraw(key, ending->req, was_last != 0, &ending->others);
     ending->mutex = key;
   } else if (was_last) {
     set_mutex((pkd_async_cond_t*)(uintptr_t)key, NULL);
   }
-  ending->was_last = was_last != 0;
   /* (S1) release, pairs with (S2) and (S5) */
   pkd__store_release(state, pkd__state(ending->step, kind));
 }
@@ -283,7 +282,7 @@ static bool end(pkd_req_t* req, enum pkd__step step) {
   if (pkd_lot_remove(&req->waiter, removed, &ending) != 0)
     return false;
   debt = pkd__cond_debt(req);
-  if (ending.mutex != NULL && !ending.was_last)
+  if (ending.others)
     pkd__dispatch(ending.mutex);
   pkd__cond_forward(&debt);
   return true;

@@ -39,21 +39,17 @@ static uint64_t finish(void* arg, const pkd_unpark_result_t* result);
 static void write_back(struct round* round, bool have_more);
 static void check(const void* key);
 
-const struct pkd__face* pkd__face_of(enum pkd__kind kind) {
-  static const struct pkd__face* const faces[PKD__KINDS] = {
-      [PKD__KIND_MUTEX] = &pkd__face_mutex,
-      [PKD__KIND_SEM] = &pkd__face_sem,
-      [PKD__KIND_EVENT] = &pkd__face_event,
-      [PKD__KIND_ONCE] = &pkd__face_once,
-      [PKD__KIND_GATE] = &pkd__face_gate,
-      [PKD__KIND_BARRIER] = &pkd__face_barrier,
-      [PKD__KIND_KEYED] = &pkd__face_keyed,
-      [PKD__KIND_RWLOCK] = &pkd__face_rwlock,
-      [PKD__KIND_COND] = &pkd__face_cond,
-  };
-
-  return faces[kind];
-}
+const struct pkd__face* const pkd__faces[PKD__KINDS] = {
+    [PKD__KIND_MUTEX] = &pkd__face_mutex,
+    [PKD__KIND_SEM] = &pkd__face_sem,
+    [PKD__KIND_EVENT] = &pkd__face_event,
+    [PKD__KIND_ONCE] = &pkd__face_once,
+    [PKD__KIND_GATE] = &pkd__face_gate,
+    [PKD__KIND_BARRIER] = &pkd__face_barrier,
+    [PKD__KIND_KEYED] = &pkd__face_keyed,
+    [PKD__KIND_RWLOCK] = &pkd__face_rwlock,
+    [PKD__KIND_COND] = &pkd__face_cond,
+};
 
 void pkd__leave(void* object, enum pkd__kind kind, int64_t amount) {
   const struct pkd__face* face = pkd__face_of(kind);
@@ -129,13 +125,17 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
   struct round* round = arg;
   pkd_req_t* req = pkd__req_of(waiter);
   unsigned grant = PKD__REFUSED;
-  /* relaxed: the lot's lock guards it while it is queued */
-  enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(&waiter->state));
+  enum pkd__kind kind;
 
   if (round->count == ROUND) {
     round->full = true;
     return PKD_UNPARK_STOP;
   }
+  /* Without a look at the waiter, whose memory is likely to be far away. */
+  if (round->seen && !round->close && (round->word & round->face->shut) != 0)
+    return PKD_UNPARK_STOP;
+  /* relaxed: the lot's lock guards it while it is queued */
+  kind = pkd__kind_of(pkd__load_relaxed(&waiter->state));
   if (!round->seen) {
     round->seen = true;
     round->face = pkd__face_of(kind);
@@ -207,7 +207,8 @@ static void write_back(struct round* round, bool have_more) {
   round->owed = false;
 }
 
-unsigned pkd__withdraw(const void* key, pkd_req_t* req, bool was_last) {
+unsigned pkd__withdraw(const void* key, pkd_req_t* req, bool was_last,
+                       bool* others) {
   /* relaxed: the lot's lock guards it while it is queued */
   const struct pkd__face* face =
       pkd__face_of(pkd__kind_of(pkd__load_relaxed(&req->waiter.state)));
@@ -226,6 +227,8 @@ unsigned pkd__withdraw(const void* key, pkd_req_t* req, bool was_last) {
     word &= ~face->queued;
   if (was_last || face->gone != NULL || face->climbing != 0)
     pkd__word_set(face, object, word);
+  /* Shut: there is an owner, and to give it back comes here after us. */
+  *others = !was_last && (word & face->shut) == 0;
   return grant;
 }
 

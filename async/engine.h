@@ -46,6 +46,8 @@ struct pkd__face {
   unsigned bytes;  /* of the word: 4 or 8 */
   uint64_t queued; /* the bit that says that somebody waits */
   uint64_t closed; /* the bit that keeps newcomers out; 0: cannot be closed */
+  uint64_t shut; /* bits of which any says that nobody can be admitted, whoever
+                      asks; 0: there are none such */
 
   /* Takes from `word` what `req` wants, if that is possible now, and says what
    * that amounts to: bits of enum pkd__grant. Pure, but that it may change what
@@ -80,7 +82,11 @@ extern const struct pkd__face pkd__face_keyed;
 extern const struct pkd__face pkd__face_rwlock;
 extern const struct pkd__face pkd__face_cond;
 
-const struct pkd__face* pkd__face_of(enum pkd__kind kind);
+extern const struct pkd__face* const pkd__faces[PKD__KINDS];
+
+static inline const struct pkd__face* pkd__face_of(enum pkd__kind kind) {
+  return pkd__faces[kind];
+}
 
 /** What a request that wants `want` owns already; 0: nothing. */
 static inline uint32_t pkd__kept(const struct pkd__face* face, uint32_t want) {
@@ -140,9 +146,12 @@ int pkd__destroy(void* object, enum pkd__kind kind, uint64_t mask,
                  uint64_t idle, uint64_t mark);
 
 /** `req` has left the queue at `key` by itself; under the lot's lock.
+ * @param others  out: those who wait still may have been waiting for that, so
+ *                that a dispatch is owed
  * @return PKD__REFUSED; or what it is granted all the same: where those who wait
  *         are counted, the count may have been complete already */
-unsigned pkd__withdraw(const void* key, pkd_req_t* req, bool was_last);
+unsigned pkd__withdraw(const void* key, pkd_req_t* req, bool was_last,
+                       bool* others);
 
 /* --- the word -------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
  * mutex.c - the asynchronous mutex: one permit, and the engine. */
 #include <parkade/async/mutex.h>
 
-#include "engine.h"
+#include "quick.h"
 #include "word/async_mutex.h"
 
 /* What an owner gives back. A request wants 1, or, moved by a signal, a little
@@ -30,13 +30,15 @@ const struct pkd__face pkd__face_mutex = {
     .bytes = sizeof(uint32_t),
     .queued = PKD__ASYNC_MUTEX_QUEUED,
     .closed = PKD__ASYNC_MUTEX_CLOSED,
+    .shut = PKD__ASYNC_MUTEX_LOCKED,
     .admit = admit,
     .left = left,
 };
 
 int pkd_async_mutex_lock(pkd_loop_t* loop, pkd_req_t* req,
                          pkd_async_mutex_t* mutex, pkd_req_cb cb) {
-  return pkd__start(loop, req, mutex, PKD__KIND_MUTEX, 1, cb);
+  return pkd__quick_start(&pkd__face_mutex, PKD__KIND_MUTEX, loop, req, mutex,
+                          1, cb);
 }
 
 int pkd_async_mutex_trylock(pkd_req_t* req, pkd_async_mutex_t* mutex) {
@@ -55,7 +57,7 @@ static int unlock(pkd_req_t* req, pkd_async_mutex_t* mutex, int64_t amount) {
     return UV_EINVAL;
   err = pkd__disown(req, mutex, PKD__KIND_MUTEX);
   if (err == 0)
-    pkd__leave(mutex, PKD__KIND_MUTEX, amount);
+    pkd__quick_leave(&pkd__face_mutex, PKD__KIND_MUTEX, mutex, amount);
   return err;
 }
 

@@ -11,8 +11,8 @@ struct ending {
   pkd_req_t* req;
   enum pkd__step step;
   const void* key; /* where it was */
-  bool was_last;
-  unsigned grant; /* it was granted in the last moment */
+  bool others;     /* may go on, now that it is gone */
+  unsigned grant;  /* it was granted in the last moment */
 };
 
 static void removed(void* arg, const void* key, int was_last);
@@ -93,7 +93,6 @@ bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
   if (in_lot != NULL ? !in_lot->end(req, step)
                      : pkd_lot_remove(&req->waiter, removed, &ending) != 0)
     return false;
-  ending.was_last |= in_lot != NULL;
   if (in_lot == NULL)
     debt = pkd__cond_debt(req);
   bells.count = 0;
@@ -103,7 +102,7 @@ bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
     pkd__home_post(req->via.home, req, &bells);
   pkd__bells_ring(&bells);
   /* It may have been the head, and all that kept the others waiting. */
-  if (!ending.was_last)
+  if (ending.others)
     pkd__dispatch(ending.key);
   pkd__cond_forward(&debt);
   return ending.grant == PKD__REFUSED;
@@ -116,13 +115,13 @@ static void removed(void* arg, const void* key, int was_last) {
   /* relaxed: the lot's lock guards it while it is queued */
   enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(state));
 
-  ending->grant = pkd__withdraw(key, ending->req, was_last != 0);
+  ending->grant =
+      pkd__withdraw(key, ending->req, was_last != 0, &ending->others);
   /* (S1) release, pairs with (S2) and (S5) */
   pkd__store_release(state, ending->grant == PKD__REFUSED
                                 ? pkd__state(ending->step, kind)
                                 : pkd__state_granted(kind, ending->grant));
   ending->key = key;
-  ending->was_last = was_last != 0;
 }
 
 int pkd__req_startable(const pkd_req_t* req) {

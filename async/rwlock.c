@@ -6,7 +6,7 @@
  * upgrade the mode that it owns already and keeps if it fails. */
 #include <parkade/async/rwlock.h>
 
-#include "engine.h"
+#include "quick.h"
 #include "word/async_rwlock.h"
 
 static unsigned admit(uint64_t* word, pkd_req_t* req) {
@@ -26,6 +26,7 @@ const struct pkd__face pkd__face_rwlock = {
     .bytes = sizeof(uint64_t),
     .queued = PKD__ASYNC_RWLOCK_QUEUED,
     .closed = PKD__ASYNC_RWLOCK_CLOSED,
+    .shut = PKD__ASYNC_RWLOCK_WRITER,
     .admit = admit,
     .left = left,
     .climbing = PKD__ASYNC_RWLOCK_PENDING,
@@ -34,7 +35,8 @@ const struct pkd__face pkd__face_rwlock = {
 
 static int lock_async(pkd_loop_t* loop, pkd_req_t* req,
                       pkd_async_rwlock_t* lock, unsigned mode, pkd_req_cb cb) {
-  return pkd__start(loop, req, lock, PKD__KIND_RWLOCK, mode, cb);
+  return pkd__quick_start(&pkd__face_rwlock, PKD__KIND_RWLOCK, loop, req, lock,
+                          mode, cb);
 }
 
 int pkd_async_rwlock_rdlock(pkd_loop_t* loop, pkd_req_t* req,
@@ -94,7 +96,7 @@ int pkd_async_rwlock_unlock(pkd_req_t* req, pkd_async_rwlock_t* lock) {
     return UV_EINVAL;
   err = pkd__disown(req, lock, PKD__KIND_RWLOCK);
   if (err == 0)
-    pkd__leave(lock, PKD__KIND_RWLOCK, mode);
+    pkd__quick_leave(&pkd__face_rwlock, PKD__KIND_RWLOCK, lock, mode);
   return err;
 }
 

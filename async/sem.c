@@ -7,8 +7,8 @@
  * permits are added, so destroy() errs on the side of busy. */
 #include <parkade/async/sem.h>
 
-#include "engine.h"
 #include "keyed.h"
+#include "quick.h"
 #include "word/async_sem.h"
 
 static int spend(pkd_req_t* req, pkd_async_sem_t* sem, uint32_t n);
@@ -43,7 +43,9 @@ int pkd_async_sem_acquire(pkd_loop_t* loop, pkd_req_t* req,
                           pkd_async_sem_t* sem, uint32_t n, pkd_req_cb cb) {
   int err = pkd__sem_check(sem, n);
 
-  return err != 0 ? err : pkd__start(loop, req, sem, PKD__KIND_SEM, n, cb);
+  return err != 0 ? err
+                  : pkd__quick_start(&pkd__face_sem, PKD__KIND_SEM, loop, req,
+                                     sem, n, cb);
 }
 
 int pkd_async_sem_try_acquire(pkd_req_t* req, pkd_async_sem_t* sem,
@@ -71,7 +73,7 @@ int pkd_async_sem_release(pkd_req_t* req, pkd_async_sem_t* sem, uint32_t n) {
     return UV_EINVAL;
   err = spend(req, sem, n);
   if (err == 0 && n != 0)
-    pkd__leave(sem, PKD__KIND_SEM, n);
+    pkd__quick_leave(&pkd__face_sem, PKD__KIND_SEM, sem, n);
   return err;
 }
 

@@ -199,6 +199,8 @@ static int take(struct entry* entry, bool locked) {
     if (old & face->queued &&
         !(locked && (face->joined != NULL || entry->kept != 0)))
       return UV_EAGAIN;
+    if (old & face->shut)
+      return UV_EAGAIN;
     entry->grant = face->admit(&word, entry->req);
     if (entry->grant == PKD__REFUSED)
       return UV_EAGAIN;
