@@ -41,7 +41,13 @@ int pkd_async_mutex_lock(pkd_loop_t* loop, pkd_req_t* req,
                           1, cb);
 }
 
-int pkd_async_mutex_trylock(pkd_req_t* req, pkd_async_mutex_t* mutex) {
+/* What the header spells out. */
+_Static_assert(PKD__REQ_OWNS_MUTEX ==
+                   ((uint32_t)PKD__OWNED | (uint32_t)PKD__KIND_MUTEX << 8),
+               "pkd__state(PKD__OWNED, PKD__KIND_MUTEX)");
+_Static_assert(PKD__IDLE == 0 && PKD__ASYNC_MUTEX_LOCKED == 1, "in mutex.h");
+
+int pkd__async_mutex_trylock_slow(pkd_req_t* req, pkd_async_mutex_t* mutex) {
   return pkd__try(req, mutex, PKD__KIND_MUTEX, 1);
 }
 
@@ -61,8 +67,13 @@ static int unlock(pkd_req_t* req, pkd_async_mutex_t* mutex, int64_t amount) {
   return err;
 }
 
-int pkd_async_mutex_unlock(pkd_req_t* req, pkd_async_mutex_t* mutex) {
+int pkd__async_mutex_unlock_slow(pkd_req_t* req, pkd_async_mutex_t* mutex) {
   return unlock(req, mutex, 1);
+}
+
+int pkd__async_mutex_leave_slow(pkd_async_mutex_t* mutex) {
+  pkd__leave(mutex, PKD__KIND_MUTEX, 1);
+  return 0;
 }
 
 int pkd_async_mutex_unlock_poisoned(pkd_req_t* req, pkd_async_mutex_t* mutex) {

@@ -115,6 +115,27 @@ static void loop_locks(void* arg) {
   explore_assert(actor->status == 0);
 }
 
+/* The second time from a callback, where the loop's thread is known. */
+static void count_and_come_again(pkd_req_t* req, int status) {
+  actor_t* actor = req->data;
+
+  note_answer(req, status);
+  explore_assert(status == 0);
+  enter_section();
+  explore_assert(pkd_async_mutex_unlock(req, &s->m) == 0);
+  if (actor->answers == 1)
+    lock_on_loop(actor, count_and_come_again);
+}
+
+static void loop_comes_again(void* arg) {
+  actor_t* actor = me();
+
+  (void)arg;
+  lock_on_loop(actor, count_and_come_again);
+  uv_run(&actor->uv, UV_RUN_DEFAULT);
+  explore_assert(actor->answers == 2);
+}
+
 /* Keeps the mutex for one more turn of its loop. */
 static void unlock_in_check(uv_check_t* check) {
   pkd_req_t* req = check->data;
@@ -160,6 +181,7 @@ static void loop_cancels(void* arg) {
 }
 
 static pkd_req_t* started;
+static pkd_req_t* ticket;
 static int cancel_rc = UV_EBUSY;
 
 /* From elsewhere, at any time after the start was heard of. */
@@ -248,6 +270,8 @@ static thread_t* const casts[][ACTORS] = {
     {loop_locks, thread_tries, thread_tries},
     {loop_cancels, thread_blocks, thread_blocks_timed},
     {thread_blocks, thread_blocks, thread_blocks},
+    {loop_comes_again, loop_locks},
+    {loop_comes_again, thread_blocks, thread_tries},
 };
 
 enum {
@@ -263,7 +287,9 @@ enum {
   LOOP_AND_TIMED,
   LOOP_AND_TRIES,
   ALL_ENDS,
-  THREADS
+  THREADS,
+  AGAIN,
+  AGAIN_AMONG_THREADS
 };
 
 static void cast(int number) {
@@ -298,6 +324,85 @@ static void foreign_cancel(int with_thread) {
   finish();
 }
 
+/* The same, but what is cancelled was free, or passed on, within a turn. */
+static void come_again_and_tell(pkd_req_t* req, int status) {
+  actor_t* actor = req->data;
+
+  note_answer(req, status);
+  explore_assert(status == 0 || status == UV_ECANCELED);
+  if (status == 0) {
+    enter_section();
+    explore_assert(pkd_async_mutex_unlock(req, &s->m) == 0);
+  }
+  if (actor->answers > 1)
+    return;
+  lock_on_loop(actor, come_again_and_tell);
+  __atomic_store_n(&started, req, __ATOMIC_RELEASE);
+}
+
+static void loop_is_cancelled_again(void* arg) {
+  actor_t* actor = me();
+
+  (void)arg;
+  lock_on_loop(actor, come_again_and_tell);
+  uv_run(&actor->uv, UV_RUN_DEFAULT);
+  explore_assert(actor->answers == 2);
+}
+
+static void foreign_cancel_again(int with_thread) {
+  start();
+  spawn(loop_is_cancelled_again, true);
+  spawn(cancels_first, false);
+  if (with_thread)
+    spawn(thread_blocks, false);
+  explore_join();
+  explore_assert((cancel_rc == 0) == (s->actor[0].status == UV_ECANCELED));
+  finish();
+}
+
+/* Two show one ticket: one of them is right. */
+static int shown[2];
+
+static void shows(pkd_req_t* req, int number) {
+  shown[number] = pkd_async_mutex_unlock(req, &s->m);
+  explore_assert(shown[number] == 0 || shown[number] == UV_EPERM);
+}
+
+static void thread_owns_and_shows(void* arg) {
+  pkd_req_t* req = &s->actor[0].req;
+
+  (void)arg;
+  if (pkd_async_mutex_trylock(req, &s->m) != 0) {
+    shown[0] = UV_EPERM;
+    return;
+  }
+  enter_section();
+  __atomic_store_n(&ticket, req, __ATOMIC_RELEASE);
+  shows(req, 0);
+}
+
+static void thread_shows(void* arg) {
+  pkd_req_t* theirs = __atomic_load_n(&ticket, __ATOMIC_ACQUIRE);
+
+  (void)arg;
+  shown[1] = UV_EPERM;
+  if (theirs != NULL)
+    shows(theirs, 1);
+}
+
+static void ticket_shown_twice(int with_thread) {
+  start();
+  spawn(thread_owns_and_shows, false);
+  spawn(thread_shows, false);
+  if (with_thread)
+    spawn(thread_blocks, false);
+  explore_join();
+  explore_assert(shown[0] != 0 || shown[1] != 0);
+  explore_assert(ticket == NULL || shown[0] == 0 || shown[1] == 0);
+  explore_outcome(shown[0] == 0 ? 0 : shown[1] == 0 ? 1 : 2);
+  finish();
+}
+
 /* Close: who waits is told, who comes is refused, who owns keeps it. */
 static void loop_meets_close(void* arg) {
   actor_t* actor = me();
@@ -324,8 +429,6 @@ static void close_mutex(int loops) {
 }
 
 /* The ticket travels: locked on a loop, given back by a thread. */
-static pkd_req_t* ticket;
-
 static void publish_ticket(pkd_req_t* req, int status) {
   note_answer(req, status);
   enter_section();
@@ -494,6 +597,37 @@ const explore_scenario_t explore_async[] = {
      3,
      {.preemptions = 2, .timeouts = 1}},
     {"async/threads", cast, THREADS, OK, 0, {.preemptions = 2, .stale = 1}},
+    {"async/again", cast, AGAIN, OK, 0, {.preemptions = 2, .stale = 1}},
+    {"async/again-among-threads",
+     cast,
+     AGAIN_AMONG_THREADS,
+     OK,
+     0,
+     {.preemptions = 2}},
+    {"async/foreign-cancel-again",
+     foreign_cancel_again,
+     0,
+     OK,
+     7,
+     {.preemptions = 2, .stale = 1}},
+    {"async/foreign-cancel-again-with-thread",
+     foreign_cancel_again,
+     1,
+     OK,
+     7,
+     {.preemptions = 2}},
+    {"async/ticket-shown-twice",
+     ticket_shown_twice,
+     0,
+     OK,
+     3,
+     {.preemptions = 3, .stale = 1}},
+    {"async/ticket-shown-twice-with-thread",
+     ticket_shown_twice,
+     1,
+     OK,
+     7,
+     {.preemptions = 2, .stale = 1}},
     {"async/close", close_mutex, 1, OK, 5, {.preemptions = 3, .stale = 1}},
     {"async/close-with-two", close_mutex, 2, OK, 7, {.preemptions = 2}},
     {"async/ticket-travels",

@@ -39,6 +39,16 @@ typedef struct pkd_async_mutex {
 #define PKD_ASYNC_MUTEX_INIT                                                   \
   { 0 }
 
+/* The slow paths. Use the functions below. */
+PKD_API int pkd__async_mutex_trylock_slow(pkd_req_t* req,
+                                          pkd_async_mutex_t* mutex);
+PKD_API int pkd__async_mutex_unlock_slow(pkd_req_t* req,
+                                         pkd_async_mutex_t* mutex);
+PKD_API int pkd__async_mutex_leave_slow(pkd_async_mutex_t* mutex);
+
+/* The state of a request that owns a mutex; async/request.h has them all. */
+#define PKD__REQ_OWNS_MUTEX UINT32_C(0x106)
+
 /** Asks for `mutex`; the answer is `cb` on the loop.
  *
  * @param loop  the loop of this task
@@ -68,7 +78,26 @@ PKD_API int pkd_async_mutex_lock(pkd_loop_t* loop, pkd_req_t* req,
  *         UV_EINVAL     an argument is NULL
  * Blocks:    no
  * Threads:   any */
-PKD_API int pkd_async_mutex_trylock(pkd_req_t* req, pkd_async_mutex_t* mutex);
+static inline int pkd_async_mutex_trylock(pkd_req_t* req,
+                                          pkd_async_mutex_t* mutex) {
+  uint32_t free_word = 0;
+
+  /* The steps of the slow path, for a mutex that is just free.
+   * (D2) acquire, pairs with (D1): who gave back what `req` owned is done with
+   * it. (W3) acq_rel, pairs with itself: who takes sees what who left did. */
+  if (req != NULL && mutex != NULL &&
+      __atomic_load_n(&req->waiter.state, __ATOMIC_ACQUIRE) == 0 &&
+      __atomic_compare_exchange_n(&mutex->word, &free_word, UINT32_C(1), 0,
+                                  __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+    req->waiter.token = 1;
+    req->via.home = NULL;
+    /* relaxed, both: only this thread has seen the request so far */
+    __atomic_store_n(&req->waiter.key, (const void*)mutex, __ATOMIC_RELAXED);
+    __atomic_store_n(&req->waiter.state, PKD__REQ_OWNS_MUTEX, __ATOMIC_RELAXED);
+    return 0;
+  }
+  return pkd__async_mutex_trylock_slow(req, mutex);
+}
 
 /** Waits for `mutex` in the calling thread, in the same queue as the tasks.
  *
@@ -100,7 +129,29 @@ PKD_API int pkd_async_mutex_lock_blocking(pkd_req_t* req,
  * Threads:   any
  * Order:     release; pairs with the next lock. The mutex is not touched any
  *            more once its next owner can know */
-PKD_API int pkd_async_mutex_unlock(pkd_req_t* req, pkd_async_mutex_t* mutex);
+static inline int pkd_async_mutex_unlock(pkd_req_t* req,
+                                         pkd_async_mutex_t* mutex) {
+  uint32_t owns = PKD__REQ_OWNS_MUTEX;
+  uint32_t held = 1;
+
+  /* The steps of the slow path, for a ticket that counts for no loop.
+   * (D2) acquire, pairs with (S1): the ticket of another thread is complete.
+   * (D1) acq_rel, pairs with itself and (D2): of several who show the same
+   * ticket, one is right. */
+  if (req != NULL && mutex != NULL &&
+      __atomic_load_n(&req->waiter.state, __ATOMIC_ACQUIRE) == owns &&
+      __atomic_load_n(&req->waiter.key, __ATOMIC_RELAXED) == mutex &&
+      req->via.home == NULL &&
+      __atomic_compare_exchange_n(&req->waiter.state, &owns, UINT32_C(0), 0,
+                                  __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+    /* (W3) acq_rel, pairs with itself, as above. */
+    if (__atomic_compare_exchange_n(&mutex->word, &held, UINT32_C(0), 0,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+      return 0;
+    return pkd__async_mutex_leave_slow(mutex);
+  }
+  return pkd__async_mutex_unlock_slow(req, mutex);
+}
 
 /** As pkd_async_mutex_unlock(), and says that what the mutex guards may be half
  * changed. Each owner
