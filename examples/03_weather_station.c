@@ -5,22 +5,28 @@
  * Sensors, on threads, store readings: a few words go in, nothing waits. That
  * is data-critical, and pkd_mutex_t blocks the thread for an instant.
  *
- * Tasks, on a loop, keep the record in a file: read the old sum, add to it,
- * write it back. Between these steps the loop does other things, and another
- * task must not come in between. That is logic-critical: it takes long, nobody
- * knows how long, and a thread must not stand still for it. So the rest of the
- * task waits in the queue of a pkd_async_mutex_t, as a callback. */
+ * Tasks, on a loop, keep a record in a database: fetch what it says, look at the
+ * newest reading, decide, store. Between these steps the loop does other things,
+ * and another task must not come in between. That is logic-critical: it takes
+ * long, nobody knows how long, and no thread may stand still for it. So the rest
+ * of the task waits in the queue of a pkd_async_mutex_t, as a callback. The same
+ * lock guards the connection: SQLite is told to use no locks of its own. */
 #include <parkade/async/mutex.h>
 #include <parkade/mutex.h>
 
-#include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 #include <uv.h>
 
 enum { SENSORS = 2, READINGS = 1000, TASKS = 20 };
+
+static void must(int err) {
+  if (err == 0)
+    return;
+  fprintf(stderr, "03_weather_station: %s\n", pkd_strerror(err));
+  exit(1);
+}
 
 /* ---- data-critical: the latest readings --------------------------------- */
 
@@ -37,83 +43,138 @@ static void store_reading(double temperature) {
   }
 }
 
+static double mean_reading(void) {
+  double mean = 0;
+  PKD_WITH_MUTEX(&readings.mutex) {
+    if (readings.count > 0)
+      mean = readings.sum / readings.count;
+  }
+  return mean;
+}
+
 static void sense(void* arg) {
   (void)arg;
   for (int i = 0; i < READINGS; i++)
     store_reading(20.0);
 }
 
-/* ---- logic-critical: the record in the file ----------------------------- */
+/* ---- logic-critical: the record in the database -------------------------- */
 
 struct task {
   pkd_req_t ticket;
-  uv_fs_t fs;
-  char text[16];
+  uv_work_t work;
+  int looks; /* of the record: how often it was looked at, and the highest */
+  double highest;
 };
 
-static char path[] = "/tmp/weather-XXXXXX";
-static int file;
-static pkd_async_mutex_t record; /* what it guards is in the file */
+static sqlite3* database;        /* under `record`, and what is in it */
+static pkd_async_mutex_t record; /* all-zero is free */
 static pkd_loop_t locks;
 static int running = TASKS;
 
 static void on_record_mine(pkd_req_t* ticket, int status);
-static void on_read(uv_fs_t* fs);
-static void on_written(uv_fs_t* fs);
+static void fetch(uv_work_t* work);
+static void on_fetched(uv_work_t* work, int status);
+static void store(uv_work_t* work);
+static void on_stored(uv_work_t* work, int status);
 
-static void add_to_record(struct task* task) {
+static void update_record(struct task* task) {
   task->ticket.data = task;
-  if (pkd_async_mutex_lock(&locks, &task->ticket, &record, on_record_mine) != 0)
-    abort();
+  task->work.data = task;
+  must(pkd_async_mutex_lock(&locks, &task->ticket, &record, on_record_mine));
 }
 
 static void on_record_mine(pkd_req_t* ticket, int status) {
   struct task* task = ticket->data;
-  uv_buf_t buffer = uv_buf_init(task->text, sizeof task->text - 1);
-  if (status != 0)
-    abort(); /* nobody cancels here */
-  task->fs.data = task;
-  uv_fs_read(uv_default_loop(), &task->fs, file, &buffer, 1, 0, on_read);
+  must(status); /* nobody cancels here */
+  must(uv_queue_work(uv_default_loop(), &task->work, fetch, on_fetched));
 }
 
-static void on_read(uv_fs_t* fs) {
-  struct task* task = fs->data;
-  uv_fs_req_cleanup(fs);
-  snprintf(task->text, sizeof task->text, "%d", atoi(task->text) + 1);
-  uv_buf_t buffer = uv_buf_init(task->text, (unsigned)strlen(task->text));
-  uv_fs_write(uv_default_loop(), fs, file, &buffer, 1, 0, on_written);
+static void on_fetched(uv_work_t* work, int status) {
+  struct task* task = work->data;
+  double mean = mean_reading();
+  must(status);
+  task->looks++;
+  if (mean > task->highest)
+    task->highest = mean;
+  must(uv_queue_work(uv_default_loop(), work, store, on_stored));
 }
 
-static void on_written(uv_fs_t* fs) {
-  struct task* task = fs->data;
-  uv_fs_req_cleanup(fs);
-  pkd_async_mutex_unlock(&task->ticket, &record);
+static void on_stored(uv_work_t* work, int status) {
+  struct task* task = work->data;
+  must(status);
+  must(pkd_async_mutex_unlock(&task->ticket, &record));
   if (--running == 0)
-    pkd_loop_detach(&locks, NULL);
+    must(pkd_loop_detach(&locks, NULL));
+}
+
+/* ---- in the thread pool; the task has the lock, the thread only works ----- */
+
+static void run(sqlite3_stmt* statement, int expected) {
+  if (statement == NULL || sqlite3_step(statement) != expected) {
+    fprintf(stderr, "03_weather_station: %s\n", sqlite3_errmsg(database));
+    exit(1);
+  }
+}
+
+static sqlite3_stmt* prepare(const char* sql) {
+  sqlite3_stmt* statement = NULL;
+  sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
+  return statement;
+}
+
+static void fetch(uv_work_t* work) {
+  struct task* task = work->data;
+  sqlite3_stmt* select = prepare("SELECT looks, highest FROM record");
+  run(select, SQLITE_ROW);
+  task->looks = sqlite3_column_int(select, 0);
+  task->highest = sqlite3_column_double(select, 1);
+  sqlite3_finalize(select);
+}
+
+static void store(uv_work_t* work) {
+  struct task* task = work->data;
+  sqlite3_stmt* update = prepare("UPDATE record SET looks = ?, highest = ?");
+  sqlite3_bind_int(update, 1, task->looks);
+  sqlite3_bind_double(update, 2, task->highest);
+  run(update, SQLITE_DONE);
+  sqlite3_finalize(update);
+}
+
+/* --------------------------------------------------------------------------- */
+
+static void open_database(void) {
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+  if (sqlite3_open_v2(":memory:", &database, flags, NULL) != SQLITE_OK ||
+      sqlite3_exec(database,
+                   "CREATE TABLE record (looks INTEGER, highest REAL);"
+                   "INSERT INTO record VALUES (0, 0)",
+                   NULL, NULL, NULL) != SQLITE_OK) {
+    fprintf(stderr, "03_weather_station: %s\n", sqlite3_errmsg(database));
+    exit(1);
+  }
 }
 
 int main(void) {
   static struct task tasks[TASKS];
+  struct task last = {0};
   uv_thread_t sensors[SENSORS];
-  char text[16] = "";
 
-  file = mkstemp(path);
-  if (file < 0 || pkd_loop_attach(&locks, uv_default_loop()) != 0)
-    return 1;
-  unlink(path);
+  open_database();
+  must(pkd_loop_attach(&locks, uv_default_loop()));
   for (int i = 0; i < SENSORS; i++)
-    uv_thread_create(&sensors[i], sense, NULL);
+    must(uv_thread_create(&sensors[i], sense, NULL));
   for (int i = 0; i < TASKS; i++)
-    add_to_record(&tasks[i]);
+    update_record(&tasks[i]);
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
   for (int i = 0; i < SENSORS; i++)
     uv_thread_join(&sensors[i]);
 
-  if (pread(file, text, sizeof text - 1, 0) < 0)
-    return 1;
-  printf("%d readings, mean %.1f; %s tasks in the file\n", readings.count,
-         readings.sum / readings.count, text);
-  close(file);
-  uv_loop_close(uv_default_loop());
-  return readings.count == SENSORS * READINGS && atoi(text) == TASKS ? 0 : 1;
+  last.work.data = &last;
+  fetch(&last.work); /* nobody else is left */
+  printf("%d readings, mean %.1f; the record was looked at %d times\n",
+         readings.count, mean_reading(), last.looks);
+  sqlite3_close(database);
+  must(uv_loop_close(uv_default_loop()));
+  return readings.count == SENSORS * READINGS && last.looks == TASKS ? 0 : 1;
 }

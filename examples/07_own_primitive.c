@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * own_primitive.c - a primitive of your own on the lot, for threads and loops.
+ * 07_own_primitive.c - a primitive of your own on the lot, for threads and loops.
  *
  * A countdown latch: it opens when its count is zero. Threads sleep for it,
  * tasks of an event loop leave a continuation; both stand in one queue, and the
