@@ -2,9 +2,12 @@
  *
  * sem.c - the asynchronous semaphore: the engine, counting.
  *
- * `total` and the available permits change one after the other. Their difference
- * is what is held: exact when nobody is inside a call, and never too small when
- * permits are added, so destroy() errs on the side of busy. */
+ * `total` and the available permits change one after the other, always so that
+ * available and held are together no more than `total`: permits that come are
+ * counted in `total` first, permits that go are taken from the available ones
+ * first. So there are never more owners than permits, whoever else adds or
+ * resizes in between; and exactly as many when nobody is inside a call. `total`
+ * goes below zero when those are forgotten that a resize left owing. */
 #include <parkade/async/sem.h>
 
 #include "keyed.h"
@@ -84,7 +87,7 @@ int pkd_async_sem_forget(pkd_req_t* req, pkd_async_sem_t* sem, uint32_t n) {
     return UV_EINVAL;
   err = spend(req, sem, n);
   if (err == 0 && n != 0)
-    pkd__sub_relaxed(&sem->total, n); /* relaxed: a count, guards nothing */
+    pkd__sub_relaxed(&sem->total, n); /* relaxed: see pkd_async_sem_add */
   return err;
 }
 
@@ -144,8 +147,12 @@ int pkd_async_sem_add(pkd_async_sem_t* sem, uint32_t n) {
     return UV_EINVAL;
   total = pkd__load_relaxed(&sem->total); /* relaxed: checked by the CAS */
   do {
-    if (n > limit_of(sem) || total > limit_of(sem) - n)
+    if ((int64_t)(int32_t)total + n > limit_of(sem))
       return UV_EOVERFLOW;
+    /* relaxed, though the word has to follow: each step of it acquires and releases. If
+     * our change of the word came before that of one who took permits from it
+     * and then shrank the total we read, that one would have acquired from us,
+     * and our reading of the total would come before its writing. */
   } while (!pkd__cas_relaxed(&sem->total, &total, total + n));
   if (n != 0)
     pkd__leave(sem, PKD__KIND_SEM, n);
@@ -153,14 +160,22 @@ int pkd_async_sem_add(pkd_async_sem_t* sem, uint32_t n) {
 }
 
 int pkd_async_sem_resize(pkd_async_sem_t* sem, uint32_t permits) {
+  int64_t taken = 0; /* from the available ones, before `total` shrinks */
   uint32_t total;
 
   if (sem == NULL || permits > limit_of(sem))
     return UV_EINVAL;
-  /* relaxed: a count, guards nothing */
-  total = pkd__exchange_relaxed(&sem->total, permits);
-  if (permits != total)
-    pkd__leave(sem, PKD__KIND_SEM, (int64_t)permits - (int64_t)total);
+  total = pkd__load_relaxed(&sem->total); /* relaxed: checked by the CAS */
+  do {
+    int64_t more = (int64_t)(int32_t)total - permits;
+    int64_t due = more > 0 ? more : 0;
+
+    if (due != taken)
+      pkd__leave(sem, PKD__KIND_SEM, taken - due);
+    taken = due;
+  } while (!pkd__cas_relaxed(&sem->total, &total, permits)); /* as in add */
+  if ((int32_t)total < (int64_t)permits)
+    pkd__leave(sem, PKD__KIND_SEM, (int64_t)permits - (int32_t)total);
   return 0;
 }
 

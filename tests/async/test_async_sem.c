@@ -282,6 +282,23 @@ static void resize_upwards_admits_waiters(void** state) {
   assert_int_equal(pkd_async_sem_available(&sem), 4);
 }
 
+/* More go than there are to be in all. */
+static void forgetting_what_a_resize_left_owing_makes_room(void** state) {
+  struct actor owner;
+
+  (void)state;
+  pkd_async_sem_init(&sem, 4, 4);
+  take(&owner, 0, 4);
+  assert_int_equal(pkd_async_sem_resize(&sem, 1), 0);
+  assert_int_equal(pkd_async_sem_forget(&owner.req, &sem, 4), 0);
+  assert_int_equal(pkd_async_sem_available(&sem), -3);
+  assert_int_equal(pkd_async_sem_add(&sem, 5), 0);
+  assert_int_equal(pkd_async_sem_available(&sem), 2);
+  assert_int_equal(pkd_async_sem_resize(&sem, 4), 0);
+  assert_int_equal(pkd_async_sem_available(&sem), 4);
+  assert_int_equal(pkd_async_sem_add(&sem, 1), UV_EOVERFLOW);
+}
+
 static void close_sends_waiters_away_and_grants_stand(void** state) {
   struct actor owner, granted, waiter;
   pkd_req_t req = {0};
@@ -360,6 +377,7 @@ int main(void) {
       IN_EACH_WORLD(forgotten_permits_do_not_come_back),
       IN_EACH_WORLD(resize_below_what_is_held_is_repaid_by_releases),
       IN_EACH_WORLD(resize_upwards_admits_waiters),
+      IN_EACH_WORLD(forgetting_what_a_resize_left_owing_makes_room),
       IN_EACH_WORLD(close_sends_waiters_away_and_grants_stand),
       IN_EACH_WORLD(destroy_of_a_busy_semaphore_is_refused),
       IN_ONE_WORLD(null_arguments_are_refused),

@@ -77,6 +77,7 @@ extern const explore_scenario_t explore_rwlock[];
 extern const explore_scenario_t explore_async[];
 extern const explore_scenario_t explore_loops[];
 extern const explore_scenario_t explore_many[];
+extern const explore_scenario_t explore_permits[];
 extern const explore_scenario_t explore_sync_grid[];
 
 /** Called unwatched at the start of each execution; scenario.c. */
