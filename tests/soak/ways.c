@@ -94,7 +94,7 @@ static void sem_enter(struct self* self, struct task* task) {
 }
 
 /* At once, in two pieces, by way of another request, or out of the world and
- * back. */
+ * back; that not where others resize, who would make up for what has gone. */
 static int sem_leave(struct self* self, struct task* task) {
   pkd_async_sem_t* sem = &all.sems[task->which];
   uint32_t n = task->amount;
@@ -111,6 +111,8 @@ static int sem_leave(struct self* self, struct task* task) {
     EXPECT(self, pkd_async_sem_merge(&other, &task->req, sem) == 0);
     return pkd_async_sem_release(&other, sem, n);
   case 2:
+    if (task->which == 0)
+      return pkd_async_sem_release(&task->req, sem, n);
     EXPECT(self, pkd_async_sem_forget(&task->req, sem, n) == 0);
     return pkd_async_sem_add(sem, n);
   default:
