@@ -26,12 +26,19 @@ struct async_peer {
   uint64_t (*burst)(uint64_t tasks, uint64_t* enqueued);
   /* `tasks` queue; then each cancels, in another order; the cancels' time */
   uint64_t (*cancel)(uint64_t tasks);
-  /* two loops on two threads, one task each, which pass one lock to and fro */
+  /* the same, until each task has been told */
+  uint64_t (*cancel_and_tell)(uint64_t tasks);
+  /* two loops on two threads, one task each, which pass one lock to and fro;
+   * both have queued before the first has it */
   uint64_t (*cross)(uint64_t count);
   /* two loops, `tasks` on each, hold over a yield; `count` hand-offs in all */
   uint64_t (*loops)(uint64_t tasks, uint64_t count);
   /* k permits over a yield, `tasks` on one loop, two permits each */
   uint64_t (*permits)(uint64_t k, uint64_t tasks, uint64_t count);
+  /* a rwlock over a yield, one of ten writes, `tasks` on one loop */
+  uint64_t (*rwlocks)(uint64_t tasks, uint64_t count);
+  /* from a thread's unlock to the callback on a loop that slept: the median */
+  uint64_t (*wake)(uint64_t count);
   /* four tasks on one loop and two threads that block, all on one lock, for `ms`;
    * returns the operations, *longest is the longest wait */
   uint64_t (*mixed)(uint64_t ms, uint64_t* longest);

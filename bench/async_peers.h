@@ -8,11 +8,15 @@
 
 extern const struct async_peer async_parkade;
 uint64_t async_parkade_mixed(uint64_t ms, uint64_t* longest);
+uint64_t async_parkade_wake(uint64_t count);
+uint64_t async_uv_send_wake(uint64_t count);
 extern const struct async_peer async_fifo;    /* floor */
 extern const struct async_peer async_uv_send; /* floor */
 #ifdef BENCH_RUST
 extern const struct async_peer async_tokio;
 extern const struct async_peer async_async_lock;
+/** Bytes of a mutex, a wait for it, a semaphore, a rwlock; 0: it has none. */
+void bench_rust_sizes(double* tokio, double* async_lock);
 #endif
 
 #endif

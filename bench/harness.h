@@ -99,6 +99,10 @@ double cell_ratio(const struct cell* cell, unsigned candidate, enum metric m);
 /* report.c */
 void report_begin(const struct options* options);
 void report_cell(const struct cell* cell);
+/** Begins a table without times, whose columns are separated by tabs; and a line
+ * of it. A value below 0 is not known. */
+void report_table(const char* title, const char* columns);
+void report_values(const char* name, const double* value, unsigned count);
 /** Says that a peer is not there, and how to get it. */
 void report_missing(const char* name, const char* package);
 int report_end(void);

@@ -67,12 +67,15 @@ int main(int argc, char** argv) {
   work_mutex_alone();
   work_mutex_contended();
   work_mutex_wake();
+  work_fair();
   work_cond();
   work_rwlock();
   work_alone();
   work_lot();
 #ifdef BENCH_ASYNC
   work_async();
+  work_locked();
 #endif
+  work_sizes();
   return report_end();
 }

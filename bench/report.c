@@ -16,6 +16,7 @@
 #define SAME 1.02
 
 static FILE* figures;
+static FILE* tables;
 static unsigned missed;
 static unsigned goals;
 
@@ -41,6 +42,38 @@ void report_begin(const struct options* options) {
   }
   fprintf(figures, "cell\ttitle\top\tcandidate\trole\tns\tbest\tratio\tcpu\tsys"
                    "\tfair\tlongest\trounds\tdisturbed\n");
+}
+
+void report_table(const char* title, const char* columns) {
+  char path[4096];
+
+  printf("\n%s\n%-22s  %s\n", title, "", columns);
+  if (bench_options.out == NULL)
+    return;
+  snprintf(path, sizeof path, "%s/sizes.tsv", bench_options.out);
+  if (tables == NULL && (tables = fopen(path, "w")) == NULL) {
+    perror(path);
+    exit(2);
+  }
+  fprintf(tables, "%s\t%s\n", title, columns);
+}
+
+void report_values(const char* name, const double* value, unsigned count) {
+  printf("  %-22s", name);
+  if (tables != NULL)
+    fprintf(tables, "%s", name);
+  for (unsigned i = 0; i < count; i++) {
+    char text[32] = "-"; /* has none, or not known */
+
+    if (value[i] >= 0)
+      snprintf(text, sizeof text, "%.4g", value[i]);
+    printf("%10s", text);
+    if (tables != NULL)
+      fprintf(tables, "\t%s", text);
+  }
+  printf("\n");
+  if (tables != NULL)
+    fprintf(tables, "\n");
 }
 
 static void print_ns(double ns) {
@@ -174,7 +207,8 @@ void report_missing(const char* name, const char* package) {
 int report_end(void) {
   if (goals != 0)
     printf("\n%u goals, %u met, %u missed\n", goals, goals - missed, missed);
-  if (figures != NULL && fclose(figures) != 0) {
+  if ((figures != NULL && fclose(figures) != 0) |
+      (tables != NULL && fclose(tables) != 0)) {
     perror("benchmarks.tsv");
     return 2;
   }

@@ -20,6 +20,7 @@ GROUPS = {
     "alone": "Other objects, uncontended",
     "lot": "The lot",
     "async": "Locks for tasks of event loops",
+    "work": "Work for the thread pool, under a lock",
 }
 
 PACKAGES = ["libc6", "libuv1", "libnsync1", "libabsl20220623", "libstdc++6",
@@ -37,6 +38,21 @@ def main():
     charts = draw(directory, cells)
     with open(os.path.join(directory, "benchmarks.md"), "w") as page:
         write(page, cells, charts)
+        sizes(page, os.path.join(directory, "sizes.tsv"))
+
+
+def sizes(page, path):
+    """Lines of the first column "Title: ..." begin a table."""
+    if not os.path.exists(path):
+        return
+    page.write("\n## Bytes and allocations\n")
+    with open(path) as lines:
+        for row in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+            if ":" in row[0]:
+                page.write("\n| %s |\n|%s\n" % (
+                    " | ".join(row), " --- |" + " ---: |" * (len(row) - 1)))
+            else:
+                page.write("| %s |\n" % " | ".join(row))
 
 
 def read(path):

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
  * threads.c - n threads that start together. */
+#define _GNU_SOURCE
+
 #include "threads.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,6 +65,37 @@ uint64_t threads_run(unsigned n, void (*body)(void*), void* parts,
   }
   pthread_barrier_destroy(&barrier);
   return bench_now() - begin;
+}
+
+int threads_watch(void) {
+  char path[64];
+
+  snprintf(path, sizeof path, "/proc/self/task/%ld/stat", syscall(SYS_gettid));
+  return open(path, O_RDONLY);
+}
+
+int threads_sleeps(int watch) {
+  char text[256];
+  ssize_t n = pread(watch, text, sizeof text - 1, 0);
+  const char* name_end;
+
+  if (n <= 0)
+    return 0;
+  text[n] = '\0';
+  name_end = strrchr(text, ')');
+  return name_end != NULL && name_end[2] == 'S';
+}
+
+static int ascending(const void* a, const void* b) {
+  uint64_t x = *(const uint64_t*)a;
+  uint64_t y = *(const uint64_t*)b;
+
+  return (x > y) - (x < y);
+}
+
+uint64_t bench_median(uint64_t* ns, unsigned count) {
+  qsort(ns, count, sizeof *ns, ascending);
+  return ns[count / 2];
 }
 
 static void* sleep_on(void* arg) {

@@ -16,6 +16,15 @@ enum { BENCH_MAX_THREADS = 64 };
 uint64_t threads_run(unsigned n, void (*body)(void*), void* parts,
                      size_t stride, unsigned ms, uint32_t* stop);
 
+/** For the calling thread: what threads_sleeps() looks at; close() it. */
+int threads_watch(void);
+
+/** Does the thread that called threads_watch() sleep just now? */
+int threads_sleeps(int watch);
+
+/** The median; sorts. */
+uint64_t bench_median(uint64_t* ns, unsigned count);
+
 /** Starts a thread that sleeps until the program ends. glibc's locks do without
  * atomic instructions while there is one thread, where nobody needs a lock. */
 void threads_company(void);

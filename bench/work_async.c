@@ -80,18 +80,28 @@ static void pass_round(const void* peer, const void* size, unsigned ms,
   burst_round(peer, size, ms, result, false);
 }
 
-static void cancel_round(const void* peer, const void* size, unsigned ms,
-                         struct result* result) {
-  const struct async_peer* p = peer;
+static void cancels_round(uint64_t (*cancel)(uint64_t tasks), const void* size,
+                          unsigned ms, struct result* result) {
   const struct tasks* s = size;
   uint64_t ops = 0;
   uint64_t ns = 0;
 
   while (ops < count_of(s, ms)) {
-    ns += p->cancel(s->tasks);
+    ns += cancel(s->tasks);
     ops += s->tasks;
   }
   set(result, ns, ops);
+}
+
+static void cancel_round(const void* peer, const void* size, unsigned ms,
+                         struct result* result) {
+  cancels_round(((const struct async_peer*)peer)->cancel, size, ms, result);
+}
+
+static void tell_round(const void* peer, const void* size, unsigned ms,
+                       struct result* result) {
+  cancels_round(((const struct async_peer*)peer)->cancel_and_tell, size, ms,
+                result);
 }
 
 static void cross_round(const void* peer, const void* size, unsigned ms,
@@ -118,6 +128,22 @@ static void permits_round(const void* peer, const void* size, unsigned ms,
   uint64_t count = count_of(s, ms);
 
   set(result, p->permits(s->permits, s->tasks, count), count);
+}
+
+static void rwlocks_round(const void* peer, const void* size, unsigned ms,
+                          struct result* result) {
+  const struct async_peer* p = peer;
+  const struct tasks* s = size;
+  uint64_t count = count_of(s, ms);
+
+  set(result, p->rwlocks(s->tasks, count), count);
+}
+
+static void wake_round(const void* peer, const void* size, unsigned ms,
+                       struct result* result) {
+  const struct async_peer* p = peer;
+
+  result->value[NS] = (double)p->wake(count_of(size, ms));
 }
 
 static void mixed_round(const void* peer, const void* size, unsigned ms,
@@ -200,6 +226,16 @@ static void work_one_loop(void) {
   static const struct tasks bursts[] = {{100, 0, 4000}, {10000, 0, 2000}};
   static const struct tasks cancels[] = {
       {10, 0, 2000}, {1000, 0, 2000}, {100000, 0, 1000}};
+  static const char* const cancel_ids[] = {
+      "async/cancel-10", "async/cancel-1000", "async/cancel-100000"};
+  static const char* const cancel_titles[] = {"cancel one of 10 waits",
+                                              "cancel one of 1,000 waits",
+                                              "cancel one of 100,000 waits"};
+  static const char* const tell_ids[] = {"async/told-10", "async/told-1000",
+                                         "async/told-100000"};
+  static const char* const tell_titles[] = {
+      "cancel 10 waits, and call back", "cancel 1,000 waits, and call back",
+      "cancel 100,000 waits, and call back"};
   static const struct tasks permits[] = {{100, 4, 4000}, {100, 64, 4000}};
 
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -213,24 +249,34 @@ static void work_one_loop(void) {
       WITH(burst), &bursts[1], "tokio", 0.7);
   run("async/pass-10000", "10,000 queued tasks, run through", "hand-off",
       pass_round, WITH(burst), &bursts[1], "tokio", 0.4);
-  run("async/cancel-10", "cancel one of 10 waits, callbacks included", "cancel",
-      cancel_round, WITH(cancel), &cancels[0], "tokio", 1.0);
-  run("async/cancel-1000", "cancel one of 1,000 waits, callbacks included",
-      "cancel", cancel_round, WITH(cancel), &cancels[1], "tokio", 1.0);
-  run("async/cancel-100000", "cancel one of 100,000 waits, callbacks included",
-      "cancel", cancel_round, WITH(cancel), &cancels[2], "tokio", 1.0);
+  for (size_t i = 0; i < sizeof cancels / sizeof *cancels; i++) {
+    run(cancel_ids[i], cancel_titles[i], "cancel", cancel_round, WITH(cancel),
+        &cancels[i], "tokio", 1.0);
+    run(tell_ids[i], tell_titles[i], "cancel", tell_round,
+        WITH(cancel_and_tell), &cancels[i], NULL, 0);
+  }
   run("async/permits-4", "semaphore of 4, two each, over a yield", "acquire",
       permits_round, WITH(permits), &permits[0], "tokio", 0.4);
   run("async/permits-64", "semaphore of 64, two each, over a yield", "acquire",
       permits_round, WITH(permits), &permits[1], "tokio", 0.4);
 }
 
+static void work_rwlocks(void) {
+  static const struct tasks hundred = {100, 0, 4000};
+
+  run("async/rwlock-90-10", "rwlock, 100 tasks, 10 % writes, over a yield",
+      "section", rwlocks_round, WITH(rwlocks), &hundred, "tokio", 0.4);
+}
+
 static void work_two_loops(void) {
   static const struct tasks cross = {1, 0, 20};
   static const struct tasks fifty = {50, 0, 500};
+  static const struct tasks wakes = {1, 0, 4};
 
   run("async/cross", "two loops, one task each: hand-off to and fro",
       "hand-off", cross_round, WITH(cross), &cross, "bare uv_async_send", 1.03);
+  run("async/wake", "a thread's unlock to the callback of a sleeping loop",
+      "wake", wake_round, WITH(wake), &wakes, "bare uv_async_send", 1.03);
   run("async/loops-100", "two loops, 50 tasks each, held over a yield",
       "hand-off", loops_round, WITH(loops), &fifty, "tokio", 0.6);
 }
@@ -245,6 +291,7 @@ static void work_mixed(void) {
 void work_async(void) {
   work_free();
   work_one_loop();
+  work_rwlocks();
   work_two_loops();
   work_mixed();
 }

@@ -6,10 +6,8 @@
  * holder reads the clock and unlocks. */
 #define _GNU_SOURCE
 
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -17,6 +15,7 @@
 
 #include "harness.h"
 #include "peers.h"
+#include "threads.h"
 #include "workloads.h"
 
 enum { MAX_WAKES = 2000 };
@@ -27,15 +26,13 @@ struct wake {
   uint32_t turn __attribute__((aligned(128))); /* atomic: whose phase it is */
   uint64_t arrived;
   unsigned count;
-  int state; /* /proc/self/task/TID/stat of the waiter, atomic */
+  int state; /* of threads_watch() in the waiter, atomic */
 };
 
 static void* waiter(void* arg) {
   struct wake* w = arg;
-  char path[64];
 
-  snprintf(path, sizeof path, "/proc/self/task/%ld/stat", syscall(SYS_gettid));
-  __atomic_store_n(&w->state, open(path, O_RDONLY), __ATOMIC_RELEASE);
+  __atomic_store_n(&w->state, threads_watch(), __ATOMIC_RELEASE);
   for (unsigned i = 0; i < w->count; i++) {
     while (__atomic_load_n(&w->turn, __ATOMIC_ACQUIRE) != 2 * i + 1)
       usleep(20);
@@ -45,25 +42,6 @@ static void* waiter(void* arg) {
     __atomic_store_n(&w->turn, 2 * i + 2, __ATOMIC_RELEASE);
   }
   return NULL;
-}
-
-static int sleeps(int state) {
-  char text[256];
-  ssize_t n = pread(state, text, sizeof text - 1, 0);
-  const char* name_end;
-
-  if (n <= 0)
-    return 0;
-  text[n] = '\0';
-  name_end = strrchr(text, ')');
-  return name_end != NULL && name_end[2] == 'S';
-}
-
-static int ascending(const void* a, const void* b) {
-  uint64_t x = *(const uint64_t*)a;
-  uint64_t y = *(const uint64_t*)b;
-
-  return (x > y) - (x < y);
 }
 
 static void wake_round(const void* peer, const void* size, unsigned ms,
@@ -88,7 +66,7 @@ static void wake_round(const void* peer, const void* size, unsigned ms,
     w->peer->mutex_lock(w->lock);
     __atomic_store_n(&w->turn, 2 * i + 1, __ATOMIC_RELEASE);
     usleep(60); /* past its own usleep(20), and any spinning */
-    while (!sleeps(w->state)) {
+    while (!threads_sleeps(w->state)) {
     }
     begin = bench_now();
     w->peer->mutex_unlock(w->lock);
@@ -97,8 +75,7 @@ static void wake_round(const void* peer, const void* size, unsigned ms,
     took[i] = w->arrived - begin;
   }
   pthread_join(thread, NULL);
-  qsort(took, w->count, sizeof *took, ascending);
-  result->value[NS] = (double)took[w->count / 2];
+  result->value[NS] = (double)bench_median(took, w->count);
   close(w->state);
   free(w);
 }

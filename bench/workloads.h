@@ -8,11 +8,14 @@ void work_mutex_alone(void);
 void work_mutex_contended(void);
 void work_mutex_wake(void);
 void work_alone(void);
+void work_fair(void);
 void work_cond(void);
 void work_lot(void);
 void work_rwlock(void);
+void work_sizes(void);
 #ifdef BENCH_ASYNC
 void work_async(void);
+void work_locked(void);
 #endif
 
 #endif

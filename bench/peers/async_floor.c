@@ -159,4 +159,5 @@ static uint64_t send_cross(uint64_t count) {
 }
 
 const struct async_peer async_uv_send = {.name = "bare uv_async_send",
-                                         .cross = send_cross};
+                                         .cross = send_cross,
+                                         .wake = async_uv_send_wake};

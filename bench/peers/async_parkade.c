@@ -21,6 +21,7 @@ struct task {
   pkd_req_t lock;
   pkd_req_t pause;
   pkd_async_mutex_t own;
+  uint32_t at; /* of rwlocks: how many it has had */
   struct run* run;
 };
 
@@ -28,6 +29,7 @@ struct task {
 struct shared {
   pkd_async_mutex_t lock;
   pkd_async_sem_t sem;
+  pkd_async_rwlock_t rwlock;
   uint64_t left;
   uint64_t warm;
   uint64_t begin;
@@ -194,11 +196,12 @@ static void cancelled(pkd_req_t* req, int status) {
     abort();
 }
 
-static uint64_t cancel(uint64_t tasks) {
+static uint64_t cancel_each(uint64_t tasks, bool tell) {
   struct shared shared = {0};
   pkd_req_t holder = {0};
   struct run run;
   uint64_t begin;
+  uint64_t took;
   uint64_t at = 0;
 
   open_run(&run, &shared, tasks, cancelled);
@@ -211,11 +214,21 @@ static uint64_t cancel(uint64_t tasks) {
     at = (at + 7919) % tasks;
     must(pkd_req_cancel(&run.task[at].lock), "cancel");
   }
+  took = bench_now() - begin;
   uv_run(&run.uv, UV_RUN_DEFAULT);
-  begin = bench_now() - begin;
+  if (tell)
+    took = bench_now() - begin;
   pkd_async_mutex_unlock(&holder, &shared.lock);
   close_run(&run);
-  return begin;
+  return took;
+}
+
+static uint64_t cancel(uint64_t tasks) {
+  return cancel_each(tasks, false);
+}
+
+static uint64_t cancel_and_tell(uint64_t tasks) {
+  return cancel_each(tasks, true);
 }
 
 /* --- two loops ------------------------------------------------------------- */
@@ -225,6 +238,7 @@ struct side {
   pthread_barrier_t* both;
   pkd_req_cb holds;
   uint64_t tasks;
+  pkd_req_t* holder; /* gives the lock back when both have queued */
 };
 
 static void* run_side(void* arg) {
@@ -235,6 +249,8 @@ static void* run_side(void* arg) {
   pthread_barrier_wait(side->both);
   for (uint64_t i = 0; i < side->tasks; i++)
     start(&run.task[i]);
+  if (pthread_barrier_wait(side->both) == PTHREAD_BARRIER_SERIAL_THREAD)
+    pkd_async_mutex_unlock(side->holder, &side->shared->lock);
   uv_run(&run.uv, UV_RUN_DEFAULT);
   close_run(&run);
   return NULL;
@@ -244,8 +260,10 @@ static uint64_t two_loops(uint64_t tasks, uint64_t count, pkd_req_cb holds) {
   struct shared shared = {.left = count + 2 * tasks, .warm = 2 * tasks};
   pthread_barrier_t both;
   pthread_t thread;
-  struct side side = {&shared, &both, holds, tasks};
+  pkd_req_t holder = {0};
+  struct side side = {&shared, &both, holds, tasks, &holder};
 
+  must(pkd_async_mutex_trylock(&holder, &shared.lock), "trylock");
   pthread_barrier_init(&both, NULL, 2);
   if (pthread_create(&thread, NULL, run_side, &side) != 0)
     abort();
@@ -321,6 +339,53 @@ static uint64_t permits(uint64_t k, uint64_t tasks, uint64_t count) {
   return shared.end - shared.begin;
 }
 
+/* --- readers and writers --------------------------------------------------- */
+
+static void rwlock_held(pkd_req_t* req, int status);
+
+static void rwlock_start(struct task* task) {
+  struct run* run = task->run;
+  bool writes = task->at++ % 10 == 0;
+
+  must((writes ? pkd_async_rwlock_wrlock : pkd_async_rwlock_rdlock)(
+           &run->loop, &task->lock, &run->shared->rwlock, rwlock_held),
+       "rwlock");
+}
+
+static void rwlock_over(pkd_req_t* req, int status) {
+  struct task* task = req->data;
+  bool more = goes_on(task->run->shared);
+
+  must(status, "yield");
+  pkd_async_mutex_unlock(req, &task->own);
+  pkd_async_rwlock_unlock(&task->lock, &task->run->shared->rwlock);
+  if (more)
+    rwlock_start(task);
+}
+
+static void rwlock_held(pkd_req_t* req, int status) {
+  struct task* task = req->data;
+
+  must(status, "granted");
+  must(pkd_async_mutex_lock(&task->run->loop, &task->pause, &task->own,
+                            rwlock_over),
+       "yield");
+}
+
+static uint64_t rwlocks(uint64_t tasks, uint64_t count) {
+  struct shared shared = {.left = count + tasks, .warm = tasks};
+  struct run run;
+
+  open_run(&run, &shared, tasks, NULL);
+  for (uint64_t i = 0; i < tasks; i++) {
+    run.task[i].at = (uint32_t)i;
+    rwlock_start(&run.task[i]);
+  }
+  uv_run(&run.uv, UV_RUN_DEFAULT);
+  close_run(&run);
+  return shared.end - shared.begin;
+}
+
 const struct async_peer async_parkade = {
     .name = "parkade",
     .try_pairs = try_pairs,
@@ -328,8 +393,11 @@ const struct async_peer async_parkade = {
     .yields = yields,
     .burst = burst,
     .cancel = cancel,
+    .cancel_and_tell = cancel_and_tell,
     .cross = cross,
     .loops = loops,
     .permits = permits,
+    .rwlocks = rwlocks,
+    .wake = async_parkade_wake,
     .mixed = async_parkade_mixed,
 };

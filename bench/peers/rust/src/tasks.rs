@@ -21,9 +21,12 @@ pub struct AsyncPeer {
     yields: Option<extern "C" fn(u64, u64) -> u64>,
     burst: Option<extern "C" fn(u64, *mut u64) -> u64>,
     cancel: Option<extern "C" fn(u64) -> u64>,
+    cancel_and_tell: Option<extern "C" fn(u64) -> u64>,
     cross: Option<extern "C" fn(u64) -> u64>,
     loops: Option<extern "C" fn(u64, u64) -> u64>,
     permits: Option<extern "C" fn(u64, u64, u64) -> u64>,
+    rwlocks: Option<extern "C" fn(u64, u64) -> u64>,
+    wake: Option<extern "C" fn(u64) -> u64>,
     mixed: Option<extern "C" fn(u64, *mut u64) -> u64>,
 }
 
@@ -245,9 +248,19 @@ macro_rules! mutex_rounds {
             }
 
             // Queues the next lock before it unlocks: the other runtime's is ahead
-            // of it, so every hand-off crosses.
-            async fn pass_across(lock: Arc<$mutex>, shared: Arc<Shared>) {
-                let mut guard = lock.lock().await;
+            // of it, so every hand-off crosses. Both have queued when `both` opens.
+            async fn pass_across(
+                lock: Arc<$mutex>,
+                shared: Arc<Shared>,
+                both: Arc<Barrier>,
+                held: Option<impl Sized>,
+            ) {
+                let mut first = Box::pin(lock.lock());
+
+                PollOnce(first.as_mut()).await;
+                both.wait();
+                drop(held);
+                let mut guard = first.await;
 
                 while shared.goes_on() {
                     let mut next = Box::pin(lock.lock());
@@ -263,15 +276,17 @@ macro_rules! mutex_rounds {
                 let shared = Arc::new(Shared::new(count, 2));
                 let both = Arc::new(Barrier::new(2));
                 let (lock2, shared2, both2) = (lock.clone(), shared.clone(), both.clone());
+                let held = $unlocked(lock.try_lock());
                 let other = std::thread::spawn(move || {
-                    let runtime = runtime();
-                    both2.wait();
-                    runtime.block_on(pass_across(lock2, shared2));
+                    runtime().block_on(pass_across(lock2, shared2, both2, None::<()>));
                 });
-                let runtime = runtime();
 
-                both.wait();
-                runtime.block_on(pass_across(lock, shared.clone()));
+                runtime().block_on(pass_across(
+                    lock.clone(),
+                    shared.clone(),
+                    both,
+                    Some(held),
+                ));
                 other.join().unwrap();
                 shared.ns()
             }
@@ -321,6 +336,53 @@ extern "C" fn tokio_permits(k: u64, tasks: u64, count: u64) -> u64 {
     });
     shared.ns()
 }
+
+macro_rules! rwlock_round {
+    ($name:ident, $rwlock:ty) => {
+        extern "C" fn $name(tasks: u64, count: u64) -> u64 {
+            let lock: Arc<$rwlock> = Arc::new(<$rwlock>::new(()));
+            let shared = Arc::new(Shared::new(count, tasks));
+            let runtime = runtime();
+            let mut all = Vec::new();
+
+            for first in 0..tasks {
+                let (lock, shared) = (lock.clone(), shared.clone());
+
+                all.push(runtime.spawn(async move {
+                    let mut at = first;
+                    loop {
+                        let more;
+
+                        if at % 10 == 0 {
+                            let guard = lock.write().await;
+                            tokio::task::yield_now().await;
+                            more = shared.goes_on();
+                            drop(guard);
+                        } else {
+                            let guard = lock.read().await;
+                            tokio::task::yield_now().await;
+                            more = shared.goes_on();
+                            drop(guard);
+                        }
+                        at += 1;
+                        if !more {
+                            break;
+                        }
+                    }
+                }));
+            }
+            runtime.block_on(async {
+                for task in all {
+                    task.await.unwrap();
+                }
+            });
+            shared.ns()
+        }
+    };
+}
+
+rwlock_round!(tokio_rwlocks, tokio::sync::RwLock<()>);
+rwlock_round!(async_lock_rwlocks, async_lock::RwLock<()>);
 
 // What four tasks and two threads on one lock share; the lock guards it.
 struct Mixed {
@@ -403,9 +465,12 @@ pub static async_tokio: AsyncPeer = AsyncPeer {
     yields: Some(tokio_mutex::yields),
     burst: Some(tokio_mutex::burst),
     cancel: Some(tokio_mutex::cancel),
+    cancel_and_tell: Some(tokio_mutex::cancel),
     cross: Some(tokio_mutex::cross),
     loops: Some(tokio_mutex::loops),
     permits: Some(tokio_permits),
+    rwlocks: Some(tokio_rwlocks),
+    wake: None,
     mixed: Some(tokio_mixed),
 };
 
@@ -417,8 +482,28 @@ pub static async_async_lock: AsyncPeer = AsyncPeer {
     yields: Some(async_lock_mutex::yields),
     burst: Some(async_lock_mutex::burst),
     cancel: Some(async_lock_mutex::cancel),
+    cancel_and_tell: Some(async_lock_mutex::cancel),
     cross: Some(async_lock_mutex::cross),
     loops: Some(async_lock_mutex::loops),
     permits: None,
+    rwlocks: Some(async_lock_rwlocks),
+    wake: None,
     mixed: None,
 };
+
+#[no_mangle]
+pub unsafe extern "C" fn bench_rust_sizes(tokio: *mut f64, async_lock: *mut f64) {
+    use std::mem::{size_of, size_of_val};
+
+    let ours = tokio::sync::Mutex::new(());
+    let theirs = async_lock::Mutex::new(());
+
+    *tokio.add(0) = size_of::<tokio::sync::Mutex<()>>() as f64;
+    *tokio.add(1) = size_of_val(&ours.lock()) as f64;
+    *tokio.add(2) = size_of::<tokio::sync::Semaphore>() as f64;
+    *tokio.add(3) = size_of::<tokio::sync::RwLock<()>>() as f64;
+    *async_lock.add(0) = size_of::<async_lock::Mutex<()>>() as f64;
+    *async_lock.add(1) = size_of_val(&theirs.lock()) as f64;
+    *async_lock.add(2) = size_of::<async_lock::Semaphore>() as f64;
+    *async_lock.add(3) = size_of::<async_lock::RwLock<()>>() as f64;
+}
