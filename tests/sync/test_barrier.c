@@ -11,10 +11,6 @@
 
 #define MS UINT64_C(1000000)
 
-static size_t waiting_at(const void* key) {
-  return pkd_lot_for_each(key, NULL, NULL);
-}
-
 static void a_single_party_never_waits(void** state) {
   pkd_barrier_t b;
 
@@ -133,46 +129,6 @@ static void an_opening_and_a_deadline_never_both_count(void** state) {
   assert_int_equal(doubt.b.arrived, 0);
 }
 
-/* Whoever of a round is out last frees the barrier, as fast as it can. */
-struct site {
-  pkd_barrier_t b;
-  unsigned out; /* atomic */
-};
-
-struct builders {
-  struct site* site; /* atomic */
-  pkd_barrier_t done;
-  int rounds;
-};
-
-static void meet_and_free(void* arg, unsigned number) {
-  struct builders* builders = arg;
-
-  for (int i = 0; i < builders->rounds; i++) {
-    struct site* site;
-
-    if (number == 0) {
-      site = calloc(1, sizeof *site);
-      pkd_barrier_init(&site->b, 3);
-      __atomic_store_n(&builders->site, site, __ATOMIC_RELEASE);
-    }
-    pkd_barrier_wait(&builders->done);
-    site = __atomic_load_n(&builders->site, __ATOMIC_ACQUIRE);
-    pkd_barrier_wait(&site->b);
-    if (__atomic_add_fetch(&site->out, 1, __ATOMIC_ACQ_REL) == 3)
-      free(site);
-    pkd_barrier_wait(&builders->done);
-  }
-}
-
-static void who_leaves_last_may_free_the_barrier(void** state) {
-  struct builders builders = {NULL, PKD_BARRIER_INIT(3), ROUNDS(5000)};
-
-  (void)state;
-  team_run(3, meet_and_free, &builders);
-  assert_int_equal(waiting_at(&builders.done), 0);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_single_party_never_waits),
@@ -180,7 +136,6 @@ int main(void) {
       cmocka_unit_test(nobody_goes_on_before_all_have_come),
       cmocka_unit_test(a_crowd_goes_through_in_groups),
       cmocka_unit_test(an_opening_and_a_deadline_never_both_count),
-      cmocka_unit_test(who_leaves_last_may_free_the_barrier),
   };
   return cmocka_run_group_tests_name("barrier", tests, NULL, NULL);
 }

@@ -175,41 +175,6 @@ static void a_set_and_a_deadline_never_both_count(void** state) {
   assert_int_equal(race.e.word, 4);
 }
 
-struct baton {
-  pkd_event_t* e; /* atomic */
-  unsigned rounds;
-};
-
-static void set_or_free(void* arg, unsigned number) {
-  struct baton* baton = arg;
-
-  for (unsigned i = 0; i < baton->rounds; i++) {
-    if (number == 0) {
-      pkd_event_t* e = calloc(1, sizeof *e);
-
-      e->word = i % 2 * 4;
-      __atomic_store_n(&baton->e, e, __ATOMIC_RELEASE);
-      pkd_event_wait(e);
-      free(e);
-    } else {
-      pkd_event_t* e;
-
-      while ((e = __atomic_exchange_n(&baton->e, NULL, __ATOMIC_ACQUIRE)) ==
-             NULL)
-        sched_yield();
-      pkd_event_set(e);
-    }
-  }
-}
-
-static void who_passes_may_free_the_event(void** state) {
-  struct baton baton = {NULL, ROUNDS(20000)};
-
-  (void)state;
-  team_run(2, set_or_free, &baton);
-  assert_null(baton.e);
-}
-
 static void a_child_of_fork_sets_and_waits_as_if_alone(void** state) {
   struct hall hall = {PKD_EVENT_AUTO_INIT, 0, 7, {0}};
   struct team team;
@@ -242,7 +207,6 @@ int main(void) {
       cmocka_unit_test(an_automatic_set_wakes_exactly_one),
       cmocka_unit_test(no_set_is_lost_between_two),
       cmocka_unit_test(a_set_and_a_deadline_never_both_count),
-      cmocka_unit_test(who_passes_may_free_the_event),
       cmocka_unit_test(a_child_of_fork_sets_and_waits_as_if_alone),
   };
   return cmocka_run_group_tests_name("event", tests, NULL, NULL);

@@ -281,40 +281,6 @@ static void signals_do_not_end_a_wait(void** state) {
   sigaction(SIGUSR1, &old, NULL);
 }
 
-/* The last of two users frees the mutex right after its unlock, while the other
- * may still be on its way out of its own. The sanitizers watch. */
-struct object {
-  pkd_fair_mutex_t m;
-  unsigned users; /* under m */
-};
-
-static void use_and_free(void* arg, unsigned number) {
-  struct object** objects = arg;
-
-  (void)number;
-  for (int i = 0; i < ROUNDS(20000); i++) {
-    struct object* o = __atomic_load_n(&objects[i], __ATOMIC_ACQUIRE);
-    unsigned left;
-
-    pkd_fair_mutex_lock(&o->m);
-    left = --o->users;
-    pkd_fair_mutex_unlock(&o->m);
-    if (left == 0)
-      free(o);
-  }
-}
-
-static void it_may_be_freed_right_after_unlock(void** state) {
-  static struct object* objects[20001];
-
-  (void)state;
-  for (int i = 0; i < ROUNDS(20000); i++) {
-    objects[i] = calloc(1, sizeof *objects[i]);
-    objects[i]->users = 2;
-  }
-  team_run(2, use_and_free, objects);
-}
-
 static pkd_fair_mutex_t shared;
 
 static void unlock_and_lock_in_the_child(void) {
@@ -408,7 +374,6 @@ int main(void) {
       cmocka_unit_test(deadlines_racing_handoffs_lose_nothing),
       cmocka_unit_test(a_cancelled_thread_leaves_the_queue_whole),
       cmocka_unit_test(signals_do_not_end_a_wait),
-      cmocka_unit_test(it_may_be_freed_right_after_unlock),
       cmocka_unit_test(a_forked_child_is_not_held_up_by_waiters_it_lacks),
       cmocka_unit_test(a_scope_unlocks_however_it_is_left),
       cmocka_unit_test(misuse_stops_the_program_by_name),

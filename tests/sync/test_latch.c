@@ -106,41 +106,6 @@ static void all_who_wait_see_all_that_was_counted(void** state) {
   }
 }
 
-struct baton {
-  pkd_latch_t* l; /* atomic */
-  unsigned rounds;
-};
-
-static void count_or_free(void* arg, unsigned number) {
-  struct baton* baton = arg;
-
-  for (unsigned i = 0; i < baton->rounds; i++) {
-    if (number == 0) {
-      pkd_latch_t* l = calloc(1, sizeof *l);
-
-      l->word = 2;
-      __atomic_store_n(&baton->l, l, __ATOMIC_RELEASE);
-      pkd_latch_wait(l);
-      free(l);
-    } else {
-      pkd_latch_t* l;
-
-      while ((l = __atomic_exchange_n(&baton->l, NULL, __ATOMIC_ACQUIRE)) ==
-             NULL)
-        sched_yield();
-      pkd_latch_count_down(l, 1);
-    }
-  }
-}
-
-static void who_has_waited_may_free_the_latch(void** state) {
-  struct baton baton = {NULL, ROUNDS(20000)};
-
-  (void)state;
-  team_run(2, count_or_free, &baton);
-  assert_null(baton.l);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(it_opens_when_all_is_counted_and_stays_open),
@@ -148,7 +113,6 @@ int main(void) {
       cmocka_unit_test(a_deadline_past_now_or_to_come_ends_the_wait),
       cmocka_unit_test(counting_more_than_is_left_stops_the_program),
       cmocka_unit_test(all_who_wait_see_all_that_was_counted),
-      cmocka_unit_test(who_has_waited_may_free_the_latch),
   };
   return cmocka_run_group_tests_name("latch", tests, NULL, NULL);
 }

@@ -207,38 +207,6 @@ static void misuse_stops_the_program_by_name(void** state) {
 
 /* --- memory and processes ---------------------------------------------------- */
 
-struct object {
-  pkd_remutex_t m;
-  unsigned users; /* under m */
-};
-
-static void use_and_free(void* arg, unsigned number) {
-  struct object** objects = arg;
-
-  (void)number;
-  for (int i = 0; i < ROUNDS(20000); i++) {
-    struct object* o = objects[i];
-    unsigned left;
-
-    pkd_remutex_lock(&o->m);
-    left = --o->users;
-    pkd_remutex_unlock(&o->m);
-    if (left == 0)
-      free(o);
-  }
-}
-
-static void it_may_be_freed_right_after_the_last_unlock(void** state) {
-  static struct object* objects[20001];
-
-  (void)state;
-  for (int i = 0; i < ROUNDS(20000); i++) {
-    objects[i] = calloc(1, sizeof *objects[i]);
-    objects[i]->users = 2;
-  }
-  team_run(2, use_and_free, objects);
-}
-
 static void go_on_in_the_child(void) {
   if (pkd_remutex_depth(&misused) != 2)
     _exit(1);
@@ -267,7 +235,6 @@ int main(void) {
       cmocka_unit_test(bump_lets_a_waiter_in_and_keeps_the_depth),
       cmocka_unit_test(the_count_cannot_overflow),
       cmocka_unit_test(misuse_stops_the_program_by_name),
-      cmocka_unit_test(it_may_be_freed_right_after_the_last_unlock),
       cmocka_unit_test(the_forking_thread_owns_it_in_the_child),
   };
   return cmocka_run_group_tests_name("remutex", tests, NULL, NULL);

@@ -230,41 +230,6 @@ static void permits_are_never_lost_nor_made(void** state) {
   assert_int_equal(waiting_at(&load.s), 0);
 }
 
-/* The acquirer frees the semaphore while the release still returns. */
-struct baton {
-  pkd_sem_t* s; /* atomic: NULL, or one to release */
-  unsigned rounds;
-};
-
-static void pass_and_free(void* arg, unsigned number) {
-  struct baton* baton = arg;
-
-  for (unsigned i = 0; i < baton->rounds; i++) {
-    if (number == 0) {
-      pkd_sem_t* s = calloc(1, sizeof *s);
-
-      __atomic_store_n(&baton->s, s, __ATOMIC_RELEASE);
-      pkd_sem_acquire(s, 1);
-      free(s);
-    } else {
-      pkd_sem_t* s;
-
-      while ((s = __atomic_exchange_n(&baton->s, NULL, __ATOMIC_ACQUIRE)) ==
-             NULL)
-        sched_yield();
-      pkd_sem_release(s, 1);
-    }
-  }
-}
-
-static void who_is_served_may_free_the_semaphore(void** state) {
-  struct baton baton = {NULL, ROUNDS(20000)};
-
-  (void)state;
-  team_run(2, pass_and_free, &baton);
-  assert_null(baton.s);
-}
-
 static void
 a_child_of_fork_is_not_stopped_by_waiters_it_does_not_have(void** state) {
   struct line line = {PKD_SEM_INIT(2), {3}, {PKD_FOREVER}, {0}, {0}, 0};
@@ -304,7 +269,6 @@ int main(int argc, char** argv) {
       cmocka_unit_test(who_gives_up_in_front_lets_those_behind_be_served),
       cmocka_unit_test(an_overflow_with_waiters_changes_nothing),
       cmocka_unit_test(permits_are_never_lost_nor_made),
-      cmocka_unit_test(who_is_served_may_free_the_semaphore),
       cmocka_unit_test(
           a_child_of_fork_is_not_stopped_by_waiters_it_does_not_have),
   };
