@@ -22,7 +22,9 @@
  *
  * Life: a token stays in place while anything is linked to it (a wait, a child,
  * a link of yours) and while a pkd_cancel_fire() of it runs. A token with a parent
- * is closed before its memory goes; one without needs no end. */
+ * is closed before its memory goes; one without needs no end.
+ *
+ * Source: nsync_note of nsync, CancellationToken of .NET and tokio. */
 #ifndef PARKADE_CANCEL_H
 #define PARKADE_CANCEL_H
 

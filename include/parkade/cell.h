@@ -24,7 +24,10 @@
  * without bit-fields of its own to be kept apart: compare-exchange compares the
  * bytes of T, padding too (zero the structs you pass with memset). A cell
  * is sizeof(T) and at most 8 bytes more, and so aligned that it may be copied
- * word by word. */
+ * word by word.
+ *
+ * Source: the sequence lock of Linux, with the orders of Boehm's "Can seqlocks get
+ * along with programming language memory models?". */
 #ifndef PARKADE_CELL_H
 #define PARKADE_CELL_H
 

@@ -18,7 +18,9 @@
  * or for writing: all who wait at one condition at a time use the same one.
  *
  * One deadline covers the wait and the taking of the mutex afterwards, and the
- * result says whether the mutex is held: see pkd_cond_wait_until(). */
+ * result says whether the mutex is held: see pkd_cond_wait_until().
+ *
+ * Source: the requeue of parking_lot and WebKit's WTF. */
 #ifndef PARKADE_COND_H
 #define PARKADE_COND_H
 

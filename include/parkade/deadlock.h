@@ -42,7 +42,9 @@
  *
  * Tables of fixed size, no allocation. What does not fit is not watched and is
  * counted, see pkd_deadlock_missed(). Memory that is reused for another lock
- * would inherit the old lock's orders: say pkd_deadlock_forget(). */
+ * would inherit the old lock's orders: say pkd_deadlock_forget().
+ *
+ * Source: the order graph of Linux's lockdep; gate locks as in GoodLock. */
 #ifndef PARKADE_DEADLOCK_H
 #define PARKADE_DEADLOCK_H
 
@@ -95,6 +97,7 @@ typedef void (*pkd_deadlock_cb)(void* data,
 PKD_API int pkd_deadlock_watch(int on);
 
 /** Sends reports to `cb`; NULL: to stderr, as at start.
+ * `data` is passed on to it.
  * Threads:   any; not from a report
  * Blocks:    no */
 PKD_API void pkd_deadlock_on_report(pkd_deadlock_cb cb, void* data);

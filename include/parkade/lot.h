@@ -127,6 +127,7 @@ PKD_API int pkd_lot_park(const void* key, const pkd_park_t* how,
  * @param waiter    yours; `wake` and `token` set. The lot's until wake() is
  *                  called or pkd_lot_remove() returns 0
  * @param validate  may be NULL: always wait
+ * @param arg  for the callbacks
  * @return 0        queued; wake() will be called, unless it is removed
  *         -EAGAIN  validate said no; not queued, wake() will not be called
  * Blocks:    no (a short internal lock)
@@ -152,6 +153,7 @@ PKD_API int pkd_lot_enqueue_front(const void* key, pkd_waiter_t* waiter,
  *
  * @param waiter   memory that is valid; queued before, at this or another key
  * @param removed  may be NULL; called under the lock of the key on success
+ * @param arg  for the callbacks
  * @return 0        it was queued and is not any more; wake() will not be called
  *         -ENOENT  it is not queued: never was, or an unpark chose it already
  * Blocks:    no
@@ -182,6 +184,7 @@ PKD_API uint32_t pkd_lot_due(pkd_deadline_t when);
  *
  * @param finish  called once under the lock of the key, waiter or not; may be
  *                NULL (unpark token 0)
+ * @param arg  for the callbacks
  * @return what `finish` saw
  * Blocks:    no
  * Threads:   any; not from a callback of the lot */
@@ -214,6 +217,8 @@ typedef pkd_unpark_op_t (*pkd_decide_cb)(void* arg, pkd_waiter_t* waiter);
  *
  * @param decide  called for each waiter in FIFO order until PKD_UNPARK_STOP
  * @param finish  as in pkd_lot_unpark_one
+ * @param arg  for the callbacks
+ * @return what `finish` saw
  * Blocks:    no; holds the lock of the key for the whole scan, so a caller with
  *            many to wake stops after a bounded number and calls again
  * Threads:   any; not from a callback of the lot */
@@ -241,6 +246,8 @@ typedef pkd_requeue_op_t (*pkd_choose_cb)(void* arg, pkd_waiter_t* oldest);
  * @param choose  called only if somebody waits at `from`
  * @param finish  as in pkd_lot_unpark_one; have_more is about `from`
  * @param state   the state that each moved waiter gets, unless it is 0
+ * @param arg  for the callbacks
+ * @return what `finish` saw
  * Blocks:    no
  * Threads:   any; not from a callback of the lot */
 PKD_API pkd_unpark_result_t pkd_lot_unpark_requeue(const void* from,
@@ -255,6 +262,7 @@ PKD_API pkd_unpark_result_t pkd_lot_unpark_requeue(const void* from,
  * address: for debuggers and tests. `visit` runs under the lock of the key.
  *
  * @param key  an address, or NULL for all
+ * @param arg  for the callbacks
  * @return how many were shown
  * Threads:   any; not from a callback of the lot
  * Blocks:    no */

@@ -19,7 +19,11 @@
  * meets it, in queue order. Measured per waiter, so a hot lock does not spend
  * the patience of another.
  *
- * Not re-entrant: a thread that locks twice waits for itself. */
+ * Not re-entrant: a thread that locks twice waits for itself.
+ *
+ * Source: a byte here and a queue elsewhere is the Lock of WebKit's WTF and the
+ * RawMutex of parking_lot, hand-over to the patient too; that one thread on its way
+ * is enough is the designated waker of nsync. */
 #ifndef PARKADE_MUTEX_H
 #define PARKADE_MUTEX_H
 

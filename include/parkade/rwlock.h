@@ -35,6 +35,9 @@
  *
  * Passing NULL is not checked: it crashes.
  *
+ * Source: the upgradable mode is parking_lot's; phases are those of Brandenburg's
+ * and Anderson's phase-fair locks, but only once somebody has lost patience.
+ *
  * This file is long because there are four ways to hold the lock, each with its
  * lock, try, until, for, cancellable, unlock, unlock_fair and bump. */
 #ifndef PARKADE_RWLOCK_H

@@ -12,7 +12,9 @@
  *   put(item); pkd_thread_unpark(worker);         in any thread
  *
  * A handle is a value. It may be copied, kept and used for ever: once its thread
- * has ended, unpark says so. No handle ever comes to mean another thread. */
+ * has ended, unpark says so. No handle ever comes to mean another thread.
+ *
+ * Source: LockSupport of Java, thread::park of Rust. */
 #ifndef PARKADE_THREAD_H
 #define PARKADE_THREAD_H
 

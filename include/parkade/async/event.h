@@ -76,7 +76,8 @@ PKD_API int pkd_async_event_wait_since(pkd_loop_t* loop, pkd_req_t* req,
  * Threads:   any */
 PKD_API int pkd_async_event_try_wait(pkd_req_t* req, pkd_async_event_t* event);
 
-/** Waits in the calling thread, in the same queue as the tasks.
+/** As pkd_async_event_wait(), in the calling thread, in the same queue as the
+ * tasks.
  *
  * @param deadline  absolute, pkd_now(); PKD_FOREVER never comes
  * @return 0, UV_ETIMEDOUT, UV_ECANCELED, UV_ESHUTDOWN, UV_EALREADY, UV_EBUSY,

@@ -69,7 +69,8 @@ PKD_API int pkd_async_keyed_lock(pkd_loop_t* loop, pkd_req_t* req,
                                  pkd_async_keyed_t* keyed, const void* key,
                                  size_t length, pkd_req_cb cb);
 
-/** Takes the mutex `key` if nobody holds it. No callback.
+/** Takes the mutex `key`, `length` bytes, for `req`, if nobody holds it. No
+ * callback.
  *
  * @return 0, UV_EBUSY, UV_EALREADY, UV_ESHUTDOWN, UV_EINVAL as
  *         pkd_async_keyed_lock
@@ -78,7 +79,7 @@ PKD_API int pkd_async_keyed_lock(pkd_loop_t* loop, pkd_req_t* req,
 PKD_API int pkd_async_keyed_trylock(pkd_req_t* req, pkd_async_keyed_t* keyed,
                                     const void* key, size_t length);
 
-/** Waits for the mutex `key` in the calling thread, in the same queue.
+/** As pkd_async_keyed_lock(), in the calling thread, in the same queue.
  *
  * @param deadline  absolute, pkd_now(); PKD_FOREVER never comes
  * @return 0, UV_ETIMEDOUT, UV_ECANCELED, UV_ESHUTDOWN, UV_EALREADY, UV_EBUSY,

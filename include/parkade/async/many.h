@@ -78,7 +78,7 @@ PKD_API int pkd_many_lock(pkd_loop_t* loop, pkd_many_t* many,
                           pkd_many_item_t* items, size_t count,
                           uint64_t timeout, pkd_many_cb cb);
 
-/** Takes all of them, if all are free. No callback.
+/** Takes all `count` items, if all are free. No callback.
  *
  * @return 0 one pkd_many_unlock() is owed; UV_EBUSY one is not free, none is
  *         taken; UV_EALREADY, UV_ESHUTDOWN, UV_EINVAL as pkd_many_lock
