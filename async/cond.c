@@ -19,6 +19,7 @@
 #include "cond.h"
 
 #include "engine.h"
+#include "grant.h"
 #include "home.h"
 #include "word/async_mutex.h"
 
@@ -256,6 +257,8 @@ struct ending {
   enum pkd__step step;
   const void* mutex; /* where it was, if it had been moved there */
   bool others;       /* ... and those who wait there may go on */
+  bool away;
+  struct pkd__debt debt;
 };
 
 /* Under the lot's lock of `key`, which is that of the condition or the mutex. */
@@ -263,28 +266,31 @@ static void removed(void* arg, const void* key, int was_last) {
   struct ending* ending = arg;
   uint32_t* state = &ending->req->waiter.state;
   /* relaxed: the lot's lock guards it while it is queued */
-  enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(state));
+  uint32_t old = pkd__load_relaxed(state);
+  enum pkd__kind kind = pkd__kind_of(old);
 
+  ending->away = pkd__is_away(old);
+  pkd__grant_ended(old);
+  ending->debt = pkd__cond_debt(ending->req);
   if (kind == PKD__KIND_MUTEX) {
     (void)pkd__withdraw(key, ending->req, was_last != 0, &ending->others);
     ending->mutex = key;
   } else if (was_last) {
     set_mutex((pkd_async_cond_t*)(uintptr_t)key, NULL);
   }
-  /* (S1) release, pairs with (S2) and (S5) */
+  /* (S1) release, pairs with (S2) and (S5); who is away may be gone after it */
   pkd__store_release(state, pkd__state(ending->step, kind));
 }
 
-static bool end(pkd_req_t* req, enum pkd__step step) {
-  struct ending ending = {req, step, NULL, false};
-  struct pkd__debt debt;
+static bool end(pkd_req_t* req, enum pkd__step step, bool* away) {
+  struct ending ending = {.req = req, .step = step};
 
   if (pkd_lot_remove(&req->waiter, removed, &ending) != 0)
     return false;
-  debt = pkd__cond_debt(req);
+  *away = ending.away;
   if (ending.others)
     pkd__dispatch(ending.mutex);
-  pkd__cond_forward(&debt);
+  pkd__cond_forward(&ending.debt);
   return true;
 }
 

@@ -11,6 +11,7 @@
  * is still to come, and its take is later than P's push in the order of the
  * inbox: it finds P's request. uv_async_send itself orders nothing when it
  * finds the flag set. */
+#include "grant.h"
 #include "home.h"
 #include "request.h"
 
@@ -25,6 +26,7 @@
 
 enum place { ELSEWHERE, IN_TURN, AT_HOME };
 
+static void wait_for_deadline(struct pkd__home* home, pkd_req_t* req);
 static enum place enter(struct pkd__home* home);
 static void leave(struct pkd__home* home, enum place place);
 static void deliver_one(struct pkd__home* home);
@@ -70,6 +72,15 @@ void pkd__bells_ring(const struct pkd__bells* bells) {
 
 void pkd__home_accept(struct pkd__home* home, pkd_req_t* req) {
   pkd__home_count_in(home);
+  wait_for_deadline(home, req);
+}
+
+void pkd__home_wait_again(struct pkd__home* home, pkd_req_t* req) {
+  pkd__wheel_remove(&home->wheel, &req->link);
+  wait_for_deadline(home, req);
+}
+
+static void wait_for_deadline(struct pkd__home* home, pkd_req_t* req) {
   if (pkd__deadline_of(req) == 0) {
     pkd__list_append(&home->plain, &req->link);
     return;
@@ -166,6 +177,8 @@ static void deliver_one(struct pkd__home* home) {
   home->ready = req->via.next;
   req->via.home = home;
   home->ready_count--;
+  if (!pkd__grant_met(home, req))
+    return;
   home->pending--;
   if (pkd__deadline_of(req) == 0)
     pkd__list_remove(&req->link);
@@ -229,7 +242,12 @@ void pkd__home_returned(struct pkd__home* home) {
   }
   /* (A1) acq_rel, pairs with itself and (A2): who frees it comes after all */
   if (pkd__sub_acq_rel(&home->away, 1) == 1)
-    free(home);
+    pkd__home_free(home);
+}
+
+void pkd__home_free(struct pkd__home* home) {
+  uv_mutex_destroy(&home->lock);
+  free(home);
 }
 
 /* --- timeouts -------------------------------------------------------------- */

@@ -13,6 +13,7 @@
  * decide() was shown a waiter, which keeps it in place. */
 #include "engine.h"
 
+#include "grant.h"
 #include "home.h"
 #include "panic.h"
 
@@ -28,14 +29,21 @@ struct round {
   bool seen;                    /* a waiter was there: `word` is valid */
   bool full;                    /* stopped because of ROUND */
   uint64_t word;
+  const pkd_req_t* to; /* its loop has it in hand: not to be posted */
+  bool came;           /* it was granted */
   unsigned count;
-  pkd_req_t* taken[ROUND];
+  pkd_req_t* taken[ROUND]; /* granted, closed, or put off */
   struct pkd__bells bells;
 };
 
 static void dispatch(struct round* round);
 static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter);
+static void see(struct round* round, enum pkd__kind kind);
+static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
+                             enum pkd__kind kind);
+static bool is_stuck(const pkd_req_t* req);
 static uint64_t finish(void* arg, const pkd_unpark_result_t* result);
+static bool hand_out(struct round* round, pkd_req_t* req);
 static void write_back(struct round* round, bool have_more);
 static void check(const void* key);
 
@@ -66,17 +74,25 @@ void pkd__leave(void* object, enum pkd__kind kind, int64_t amount) {
   round.amount = amount;
   round.owed = true;
   round.close = false;
+  round.to = NULL;
   dispatch(&round);
 }
 
 void pkd__dispatch(const void* key) {
+  (void)pkd__dispatch_to(key, NULL);
+}
+
+bool pkd__dispatch_to(const void* key, const pkd_req_t* to) {
   struct round round;
 
   round.key = key;
   round.face = NULL;
   round.object = NULL;
   round.owed = round.close = false;
+  round.to = to;
+  round.came = false;
   dispatch(&round);
+  return round.came;
 }
 
 void pkd__close(void* object, enum pkd__kind kind) {
@@ -86,6 +102,7 @@ void pkd__close(void* object, enum pkd__kind kind) {
   round.face = pkd__face_of(kind);
   round.owed = false;
   round.close = true;
+  round.to = NULL;
   dispatch(&round);
 }
 
@@ -124,8 +141,7 @@ static void dispatch(struct round* round) {
 static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
   struct round* round = arg;
   pkd_req_t* req = pkd__req_of(waiter);
-  unsigned grant = PKD__REFUSED;
-  enum pkd__kind kind;
+  uint32_t state;
 
   if (round->count == ROUND) {
     round->full = true;
@@ -135,32 +151,68 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
   if (round->seen && !round->close && (round->word & round->face->shut) != 0)
     return PKD_UNPARK_STOP;
   /* relaxed: the lot's lock guards it while it is queued */
-  kind = pkd__kind_of(pkd__load_relaxed(&waiter->state));
-  if (!round->seen) {
-    round->seen = true;
-    round->face = pkd__face_of(kind);
-    round->word = pkd__word(round->face, round->key);
-    if (round->owed)
-      round->word = round->face->left(round->word, round->amount);
-    round->owed = false;
-    /* A close that needs several rounds is not overtaken by a grant. */
-    round->close |= (round->word & round->face->closed) != 0;
-  }
-  /* Where those who wait are counted, the count may be complete already. */
-  if (!round->close || round->face->gone != NULL)
-    grant = round->face->admit(&round->word, req);
-  if (grant == PKD__REFUSED && !round->close)
-    return PKD_UNPARK_STOP;
-  if (grant == PKD__REFUSED && round->face->gone != NULL)
-    round->word = round->face->gone(round->word);
-  if (grant == PKD__REFUSED && pkd__kept(round->face, pkd__want(req)) != 0)
-    round->word &= ~round->face->climbing;
-  /* (S1) release, pairs with (S2) and (S5) */
-  pkd__store_release(&waiter->state, grant == PKD__REFUSED
-                                         ? pkd__state(PKD__CLOSED, kind)
-                                         : pkd__state_granted(kind, grant));
+  state = pkd__load_relaxed(&waiter->state);
+  if (!round->seen)
+    see(round, pkd__kind_of(state));
+  if (!pkd__is_away(state))
+    return serve(round, req, pkd__kind_of(state));
+  if (!round->close)
+    return PKD_UNPARK_SKIP;
+  /* Its loop may come to it as soon as the state says that it is over; so that
+   * is said last. */
   round->taken[round->count++] = req;
   return PKD_UNPARK_TAKE;
+}
+
+/* Somebody waits: the object is in place. */
+static void see(struct round* round, enum pkd__kind kind) {
+  round->seen = true;
+  round->face = pkd__face_of(kind);
+  round->word = pkd__word(round->face, round->key);
+  if (round->owed)
+    round->word = round->face->left(round->word, round->amount);
+  round->owed = false;
+  /* A close that needs several rounds is not overtaken by a grant. */
+  round->close |= (round->word & round->face->closed) != 0;
+}
+
+static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
+                             enum pkd__kind kind) {
+  const struct pkd__face* face = round->face;
+  uint32_t kept = pkd__kept(face, pkd__want(req));
+  uint64_t word = round->word;
+  unsigned grant = PKD__REFUSED;
+
+  /* Where those who wait are counted, the count may be complete already. */
+  if (!round->close || face->gone != NULL)
+    grant = face->admit(&word, req);
+  if (grant == PKD__REFUSED && !round->close)
+    /* Who climbs is first, but for those who were away and came back. */
+    return (word & face->climbing) != 0 && kept == 0 ? PKD_UNPARK_SKIP
+                                                     : PKD_UNPARK_STOP;
+  if (grant != PKD__REFUSED && req != round->to && is_stuck(req) &&
+      pkd__grant_revocable(face, req, grant)) {
+    pkd__grant_put_off(req, kind);
+    round->taken[round->count++] = req;
+    return PKD_UNPARK_SKIP;
+  }
+  if (grant == PKD__REFUSED && face->gone != NULL)
+    word = face->gone(word);
+  if (grant == PKD__REFUSED && kept != 0)
+    word &= ~face->climbing;
+  round->word = word;
+  /* (S1) release, pairs with (S2) and (S5) */
+  pkd__store_release(&req->waiter.state, grant == PKD__REFUSED
+                                             ? pkd__state(PKD__CLOSED, kind)
+                                             : pkd__state_granted(kind, grant));
+  round->taken[round->count++] = req;
+  return PKD_UNPARK_TAKE;
+}
+
+/* Is its loop stuck? Then it has its turn when the loop comes to it. */
+static bool is_stuck(const pkd_req_t* req) {
+  /* relaxed: a hint; who is granted all the same is noted, and taken back */
+  return req->via.home != NULL && pkd__load_relaxed(&req->via.home->stuck);
 }
 
 static uint64_t finish(void* arg, const pkd_unpark_result_t* result) {
@@ -172,13 +224,39 @@ static uint64_t finish(void* arg, const pkd_unpark_result_t* result) {
     pkd_req_t* req = round->taken[i];
 
     /* A thread stays until it is woken, a loop's request may be gone at once. */
-    if (req->via.home == NULL)
+    if (!hand_out(round, req))
       round->taken[threads++] = req;
-    else
-      pkd__home_post(req->via.home, req, &round->bells);
   }
   round->count = threads;
   return 0;
+}
+
+/* To its loop, if it has one that does not have it already. */
+static bool hand_out(struct round* round, pkd_req_t* req) {
+  /* relaxed: set under the lock that is held */
+  uint32_t state = pkd__load_relaxed(&req->waiter.state);
+  bool away = pkd__is_away(state);
+  struct pkd__home* home;
+
+  if (away && round->close) {
+    pkd__grant_ended(state);
+    /* (S1) release, pairs with (S2) and (S5); it may be gone after this */
+    pkd__store_release(&req->waiter.state,
+                       pkd__state(PKD__CLOSED, pkd__kind_of(state)));
+    return true;
+  }
+  home = req->via.home;
+  if (home == NULL)
+    return false;
+  if (req == round->to) {
+    round->came = true;
+    return true;
+  }
+  /* relaxed: a setting, which counts from now on */
+  if (!away && pkd__load_relaxed(&home->patience) != 0)
+    pkd__grant_note(home, req);
+  pkd__home_post(home, req, &round->bells);
+  return true;
 }
 
 /* The last touch of the object in this round. */
@@ -245,6 +323,8 @@ static pkd_unpark_op_t look(void* arg, pkd_waiter_t* waiter) {
 
   if ((word & face->queued) == 0)
     *wrong = "has a queue that its word does not know of";
+  else if (pkd__is_away(copy.waiter.state))
+    return PKD_UNPARK_SKIP;
   else if (face->admit(&word, &copy))
     *wrong = "is free for a waiter that nobody admits";
   return PKD_UNPARK_STOP;

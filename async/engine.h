@@ -12,7 +12,8 @@
  *     be admitted holds nothing and stops those behind it.
  *   - Free implies no eligible waiter: after every change of the word or of the
  *     queue (a release, a wait that ended, a close) the heads are looked at
- *     again, until one cannot be admitted.
+ *     again, until one cannot be admitted. Not eligible is who is away, that is,
+ *     whose loop is stuck (grant.h): those behind it pass.
  *   - While the queued bit is set the word changes only under the lot's lock of
  *     the address; then it is written once, and that is the last touch of the
  *     object: right after it the new owner may free it.
@@ -31,8 +32,9 @@
 struct pkd__in_lot {
   /* @return 0: it has it; UV_EAGAIN: it waits, or, without `wait`, it has not */
   int (*start)(pkd_req_t* req, bool wait);
-  /* Takes one who waits out of the queue. @return false: it does not wait */
-  bool (*end)(pkd_req_t* req, enum pkd__step step);
+  /* Takes one who waits out of the queue; `*away`: it lies in a mailbox already,
+   * and may be gone. @return false: it does not wait */
+  bool (*end)(pkd_req_t* req, enum pkd__step step, bool* away);
   /* Takes a grant back that stands in `state`. @return false: too late */
   bool (*revoke)(pkd_req_t* req, uint32_t state);
   /* Turns a grant into ownership. @return the state before */
@@ -134,6 +136,11 @@ void pkd__leave(void* object, enum pkd__kind kind, int64_t amount);
 /** Admits whom the object at `key` can admit; for use after its queue changed.
  * The object may be gone, if nobody waits there. */
 void pkd__dispatch(const void* key);
+
+/** The same, for the loop that has come to `to`, a request of its own.
+ * @return true if that was granted: then it is not posted to its loop, which has
+ *         it in hand */
+bool pkd__dispatch_to(const void* key, const pkd_req_t* to);
 
 /** Sets the closed bit and ends every wait with PKD__CLOSED. */
 void pkd__close(void* object, enum pkd__kind kind);

@@ -39,11 +39,13 @@ struct pkd__home {
                         so that any thread may ask whether it is closing */
 
   /* atomic, any thread */
-  uint64_t owner;   /* number of the loop's thread << 1 | BUSY */
-  uint64_t turn;    /* number of the thread inside prepare .. check, or 0 */
-  pkd_req_t* inbox; /* stack, youngest first */
-  uint32_t rung;    /* rings that are over */
-  int64_t away;     /* see above */
+  uint64_t owner;    /* number of the loop's thread << 1 | BUSY */
+  uint64_t turn;     /* number of the thread inside prepare .. check, or 0 */
+  pkd_req_t* inbox;  /* stack, youngest first */
+  uint32_t rung;     /* rings that are over */
+  int64_t away;      /* see above */
+  uint32_t patience; /* ms a grant may lie here, see grant.h; 0: for ever */
+  bool stuck;        /* set under `lock`, cleared by the loop */
 
   /* the loop's thread only */
   pkd_loop_t* face;      /* the user's pkd_loop_t */
@@ -67,6 +69,13 @@ struct pkd__home {
   uv_idle_t idle;   /* active: keeps the loop from sleeping */
   uv_timer_t timer;
   pkd_loop_cb detached;
+
+  /* grants that may be taken back, see grant.h */
+  uv_mutex_t lock;      /* nothing is locked under it */
+  pkd_waiter_t* oldest; /* under `lock`: the list, by child[0] to the younger */
+  pkd_waiter_t* newest; /* ... and by child[1] to the older */
+  size_t undelivered;   /* ... its length */
+  uint64_t revoked;     /* ... how many were taken back */
 
   /* under the registry's lock */
   struct pkd__home* next;
@@ -96,6 +105,12 @@ void pkd__home_accept(struct pkd__home* home, pkd_req_t* req);
 /** Starts the clock of a request; `ms` as in pkd_req_set_timeout, not 0.
  * @return the deadline, for the high half of the token */
 uint32_t pkd__home_deadline(const struct pkd__home* home, uint64_t ms);
+
+/** A request that was away waits again: its deadline counts as before. */
+void pkd__home_wait_again(struct pkd__home* home, pkd_req_t* req);
+
+/** Frees it. */
+void pkd__home_free(struct pkd__home* home);
 
 /** A ticket that `home` handed out was given back. */
 void pkd__home_returned(struct pkd__home* home);
@@ -155,6 +170,10 @@ static inline uint64_t pkd__self(void) {
 /** @return false if `home`'s uv_loop or pkd_loop_t is there already */
 bool pkd__registry_add(struct pkd__home* home);
 void pkd__registry_remove(struct pkd__home* home);
+
+/** Shows all of them; none can be removed meanwhile. */
+void pkd__registry_each(void (*visit)(void* arg, struct pkd__home* home),
+                        void* arg);
 
 /** True in the child of a fork, where the lot is empty whatever a word says. */
 bool pkd__in_forked_child(void);

@@ -268,9 +268,10 @@ static void ended(void* arg, const void* key, int was_last) {
 }
 
 /* Nobody waits for one who only waits: nobody else has to be looked at. */
-static bool end(pkd_req_t* req, enum pkd__step step) {
+static bool end(pkd_req_t* req, enum pkd__step step, bool* away) {
   struct ending ending = {req, step};
 
+  *away = false;
   return pkd_lot_remove_if(&req->waiter, only_waits, req, ended, &ending) == 0;
 }
 

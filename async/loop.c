@@ -7,6 +7,7 @@
  * come home (it was cancelled, so it does as soon as a thread that is just
  * posting it has done so), and that nobody is still ringing the bell. The
  * callbacks are called when the handles are closed. */
+#include "grant.h"
 #include "home.h"
 #include "request.h"
 
@@ -40,7 +41,9 @@ int pkd_loop_attach(pkd_loop_t* loop, uv_loop_t* uv_loop) {
     free(home);
     return UV_EALREADY;
   }
-  err = uv_async_init(uv_loop, &home->bell, on_bell);
+  err = uv_mutex_init(&home->lock);
+  if (err == 0 && (err = uv_async_init(uv_loop, &home->bell, on_bell)) != 0)
+    uv_mutex_destroy(&home->lock);
   if (err != 0) {
     pkd__registry_remove(home);
     free(home);
@@ -125,6 +128,7 @@ int pkd_loop_detach(pkd_loop_t* loop, pkd_loop_cb cb) {
   home->detaching = true;
   home->detached = cb;
   cancel_all(home);
+  pkd__watch_leave(home);
   close_handles(home);
   return 0;
 }
@@ -175,7 +179,7 @@ static void on_close(uv_handle_t* handle) {
   /* (A2) acq_rel, pairs with (A1): tickets that are still held keep the memory */
   if (pkd__add_acq_rel(&home->away, held - PKD__AWAY_BIAS) + held ==
       PKD__AWAY_BIAS)
-    free(home);
+    pkd__home_free(home);
   if (detached != NULL)
     detached(loop);
 }

@@ -77,6 +77,10 @@ static void answered(pkd_req_t* req, int status) {
     finish(many);
 }
 
+bool pkd__many_has(const pkd_req_t* req) {
+  return req->cb == answered;
+}
+
 static void fail(pkd_many_t* many, int status) {
   many->status = status;
   for (size_t i = 0; i < many->count; i++)

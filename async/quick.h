@@ -5,9 +5,9 @@
  * The same steps as in start.c, request.c and engine.c, and the same orders, but
  * written out for one face, which the compiler then sees through: no call, and
  * no field is written that the plain case does not need. Whatever is not plain (a
- * request in use, a timeout, a loop that is not between prepare and check, an
- * object that is held, closed or waited for) is left as it was, and goes the
- * long way, which looks at everything again. */
+ * request in use, a timeout, a loop that is not between prepare and check or has
+ * a grant timeout, an object that is held, closed or waited for) is left as it
+ * was, and goes the long way, which looks at everything again. */
 #ifndef PKD_ASYNC_QUICK_H
 #define PKD_ASYNC_QUICK_H
 
@@ -50,7 +50,8 @@ PKD__QUICK int pkd__quick_start(const struct pkd__face* face,
   /* relaxed: the caller runs the loop's thread, and between prepare and check,
    * when `turn` is set, the loop has no other. A detach has cleared it. */
   if (home == NULL || req == NULL || object == NULL || cb == NULL ||
-      pkd__load_relaxed(&home->turn) == 0 || !pkd__quick_is_fresh(req))
+      pkd__load_relaxed(&home->turn) == 0 ||
+      pkd__load_relaxed(&home->patience) != 0 || !pkd__quick_is_fresh(req))
     return pkd__start(loop, req, object, kind, want, cb);
   pkd__home_check(home, "start");
   grant = pkd__quick_take(face, object, req, want);

@@ -12,6 +12,7 @@
  * it does when a loop is attached, detached or gets another thread. */
 #include <parkade/mutex.h>
 
+#include "grant.h"
 #include "home.h"
 
 #include <pthread.h>
@@ -57,6 +58,14 @@ void pkd__registry_remove(struct pkd__home* home) {
   pkd_mutex_unlock(&lock);
 }
 
+void pkd__registry_each(void (*visit)(void* arg, struct pkd__home* home),
+                        void* arg) {
+  pkd_mutex_lock(&lock);
+  for (struct pkd__home* h = homes; h != NULL; h = h->next)
+    visit(arg, h);
+  pkd_mutex_unlock(&lock);
+}
+
 void pkd__registry_moved(void) {
   /* (R1) release, pairs with (R2): who sees the new version finds the change */
   pkd__add_release(&version, 1);
@@ -96,7 +105,11 @@ static void after_fork(void) {
 }
 
 static void in_child(void) {
+  /* The loops of the parent are not to be looked at any more. */
+  for (struct pkd__home* h = homes; h != NULL; h = h->next)
+    pkd__store_relaxed(&h->patience, 0); /* relaxed: the only thread */
   after_fork();
+  pkd__watch_forked();
   pkd__store_relaxed(&forked, true); /* relaxed: the only thread */
 }
 

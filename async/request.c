@@ -5,6 +5,7 @@
 
 #include "cond.h"
 #include "engine.h"
+#include "grant.h"
 #include "home.h"
 
 struct ending {
@@ -13,6 +14,8 @@ struct ending {
   const void* key; /* where it was */
   bool others;     /* may go on, now that it is gone */
   unsigned grant;  /* it was granted in the last moment */
+  bool away;       /* it lies in its mailbox already, and may be gone */
+  struct pkd__debt debt;
 };
 
 static void removed(void* arg, const void* key, int was_last);
@@ -80,8 +83,7 @@ static bool take_back(pkd_req_t* req, uint32_t state) {
 }
 
 bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
-  struct ending ending = {req, step, NULL, false, PKD__REFUSED};
-  struct pkd__debt debt = {NULL, NULL};
+  struct ending ending = {.req = req, .step = step, .grant = PKD__REFUSED};
   struct pkd__bells bells;
   /* (S5) acquire, pairs with (S1) and (S6) */
   uint32_t state = pkd__load_acquire(&req->waiter.state);
@@ -90,21 +92,19 @@ bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
           ? NULL
           : pkd__face_of(pkd__kind_of(state))->in_lot;
 
-  if (in_lot != NULL ? !in_lot->end(req, step)
+  if (in_lot != NULL ? !in_lot->end(req, step, &ending.away)
                      : pkd_lot_remove(&req->waiter, removed, &ending) != 0)
     return false;
-  if (in_lot == NULL)
-    debt = pkd__cond_debt(req);
   bells.count = 0;
-  if (req->via.home == NULL)
+  if (!ending.away && req->via.home == NULL)
     pkd_parker_wake((pkd_parker_t*)req->link.next);
-  else
+  else if (!ending.away)
     pkd__home_post(req->via.home, req, &bells);
   pkd__bells_ring(&bells);
   /* It may have been the head, and all that kept the others waiting. */
   if (ending.others)
     pkd__dispatch(ending.key);
-  pkd__cond_forward(&debt);
+  pkd__cond_forward(&ending.debt);
   return ending.grant == PKD__REFUSED;
 }
 
@@ -113,15 +113,19 @@ static void removed(void* arg, const void* key, int was_last) {
   struct ending* ending = arg;
   uint32_t* state = &ending->req->waiter.state;
   /* relaxed: the lot's lock guards it while it is queued */
-  enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(state));
+  uint32_t old = pkd__load_relaxed(state);
+  enum pkd__kind kind = pkd__kind_of(old);
 
+  ending->away = pkd__is_away(old);
+  pkd__grant_ended(old);
+  ending->debt = pkd__cond_debt(ending->req);
   ending->grant =
       pkd__withdraw(key, ending->req, was_last != 0, &ending->others);
-  /* (S1) release, pairs with (S2) and (S5) */
+  ending->key = key;
+  /* (S1) release, pairs with (S2) and (S5); who is away may be gone after it */
   pkd__store_release(state, ending->grant == PKD__REFUSED
                                 ? pkd__state(ending->step, kind)
                                 : pkd__state_granted(kind, ending->grant));
-  ending->key = key;
 }
 
 int pkd__req_startable(const pkd_req_t* req) {

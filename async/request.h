@@ -11,23 +11,28 @@
  *
  *   step      changed to by                                  under
  *   IDLE      deliver, release                               its owner
- *   QUEUED    the start, when it has to wait                 the lot's lock
+ *   QUEUED    the start, when it has to wait; a grant taken  the lot's lock
+ *             back, or its loop that comes to it (AWAY)
  *   GRANTED   a dispatch; or the start, when it has not to   the lot's lock; own
  *   CANCELED  cancel: from QUEUED | from GRANTED             the lot's lock | CAS
  *   TIMEDOUT  the loop's timer, a thread's deadline          the lot's lock
  *   CLOSED    close                                          the lot's lock
  *   OWNED     deliver: from GRANTED, unless the grant PASSES CAS
  *
- * grant, in GRANTED only: bits of enum pkd__grant, what the callback will say.
+ * grant, in GRANTED: bits of enum pkd__grant, what the callback will say. In
+ * QUEUED: 0, or PKD__AWAY, if it lies in its loop's mailbox as well (grant.h).
  *
  * "The lot's lock" is that of the object's address. So one of cancel, timeout,
- * close and grant ends QUEUED, and one of cancel and deliver ends GRANTED.
+ * close and grant ends QUEUED, and one of cancel, deliver and taking back ends
+ * GRANTED.
  *
  * waiter.token: low 32 bits, what the request wants and then owns (permits, or a
  * mode); high 32 bits, before the start: the timeout in ms plus one, 0 for none;
  * while queued: the deadline on its loop's clock. waiter.key names the object
  * from the start on. `via` is the loop's home, and in a mailbox the next request
- * there; so a request may lie in a mailbox and stand in the lot at once. */
+ * there; so a request may lie in a mailbox and stand in the lot at once: then its
+ * home cannot be told from it. waiter.due and waiter.child, while it is granted:
+ * its place among the grants of its home (grant.h). */
 #ifndef PKD_ASYNC_REQUEST_H
 #define PKD_ASYNC_REQUEST_H
 
@@ -65,7 +70,8 @@ enum pkd__grant {
   PKD__ADMITTED = 1,
   PKD__PASSES = 2, /* the wait was all: it owns nothing after its callback */
   PKD__LEADS = 4,  /* its status is 1 */
-  PKD__FINAL = 8   /* too late to cancel, though not delivered */
+  PKD__FINAL = 8,  /* too late to cancel, though not delivered */
+  PKD__AWAY = 16   /* no grant: it is queued, and lies in a mailbox as well */
 };
 
 /* The longest timeout, in ms; longer ones never come. */
@@ -77,6 +83,16 @@ static inline uint32_t pkd__state(enum pkd__step step, enum pkd__kind kind) {
 
 static inline uint32_t pkd__state_granted(enum pkd__kind kind, unsigned grant) {
   return pkd__state(PKD__GRANTED, kind) | (uint32_t)grant << 16;
+}
+
+/** Queued, and in a mailbox: who ends its wait must not post it again, nor touch
+ * it once its state says so. */
+static inline bool pkd__is_away(uint32_t state) {
+  return (state >> 16 & PKD__AWAY) != 0;
+}
+
+static inline uint32_t pkd__state_away(enum pkd__kind kind) {
+  return pkd__state(PKD__QUEUED, kind) | (uint32_t)PKD__AWAY << 16;
 }
 
 static inline unsigned pkd__grant_of(uint32_t state) {
@@ -145,6 +161,10 @@ const void* pkd__keyed_owner(const pkd_req_t* req);
 
 /** pkd_req_transfer() for a request that owns a key. */
 int pkd__keyed_transfer(pkd_req_t* from, pkd_req_t* to);
+
+/** Is `req` one of several that want their locks at once? Such hold on to what
+ * they are granted, and take turns strictly: that is why they never deadlock. */
+bool pkd__many_has(const pkd_req_t* req);
 
 /** May `req` be started? @return 0, UV_EALREADY or UV_EBUSY */
 int pkd__req_startable(const pkd_req_t* req);

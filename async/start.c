@@ -7,6 +7,7 @@
  * queueing: either it takes, or the queued bit is set and whoever releases from
  * then on looks into the queue. */
 #include "engine.h"
+#include "grant.h"
 #include "home.h"
 
 #include "panic.h"
@@ -20,12 +21,16 @@ struct entry {
   unsigned grant; /* what it has */
   uint32_t kept;  /* what it owns already, if it climbs */
   struct pkd__home* kept_home;
+  bool behind; /* somebody waits who is not away */
 };
 
 static void prepare(struct entry* entry, pkd_req_t* req, void* object,
                     enum pkd__kind kind, uint32_t want);
 static int take(struct entry* entry, bool locked);
 static int take_ahead(struct entry* entry);
+static int take_now(struct entry* entry);
+static pkd_unpark_op_t pass_away(void* arg, pkd_waiter_t* waiter);
+static uint64_t take_behind(void* arg, const pkd_unpark_result_t* result);
 static int look(void* arg);
 static int enter(void* arg);
 static bool announce(const struct entry* entry, uint64_t old);
@@ -56,15 +61,16 @@ int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
   prepare(&entry, req, object, kind, want);
   req->via.home = home;
   req->cb = cb;
-  err = take_ahead(&entry);
+  err = timeout == 1 ? take_now(&entry) : take_ahead(&entry);
   if (err == UV_EAGAIN && timeout == 1)
     err = UV_EBUSY;
-  if (err == UV_EAGAIN) {
-    if (timeout > 1)
-      req->waiter.token |= (uint64_t)pkd__home_deadline(home, timeout - 1)
-                           << 32;
+  /* A grant may be taken back, and then the timeout counts as well. `patience`,
+   * relaxed: set by this thread */
+  if (timeout != 0 && (err == UV_EAGAIN ||
+                       (err == 0 && pkd__load_relaxed(&home->patience) != 0)))
+    req->waiter.token |= (uint64_t)pkd__home_deadline(home, timeout - 1) << 32;
+  if (err == UV_EAGAIN)
     err = enqueue(&entry);
-  }
   if (err != 0 && err != UV_EAGAIN)
     return refuse(&entry, err);
   accepted(&entry);
@@ -74,6 +80,8 @@ int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
   }
   /* relaxed: only this thread has seen the request so far */
   pkd__store_relaxed(&req->waiter.state, pkd__state_granted(kind, entry.grant));
+  if (pkd__load_relaxed(&home->patience) != 0)
+    pkd__grant_note(home, req);
   pkd__home_accept_granted(home, req);
   return 0;
 }
@@ -87,7 +95,7 @@ int pkd__try(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want) {
   if ((err = startable(req, object, kind, want)) != 0)
     return err;
   prepare(&entry, req, object, kind, want);
-  err = take_ahead(&entry);
+  err = take_now(&entry);
   return err == UV_EAGAIN ? refuse(&entry, UV_EBUSY) : settle(&entry, err);
 }
 
@@ -114,7 +122,8 @@ int pkd__block_begin(pkd_req_t* req, void* object, enum pkd__kind kind,
   prepare(&entry, req, object, kind, want);
   req->link.next = (struct pkd__link*)parker;
   err = take_ahead(&entry);
-  if (err == UV_EAGAIN && deadline != PKD_FOREVER && deadline <= pkd_now())
+  if (err == UV_EAGAIN && deadline != PKD_FOREVER && deadline <= pkd_now() &&
+      (err = take_now(&entry)) == UV_EAGAIN)
     err = UV_ETIMEDOUT;
   if (err == UV_EAGAIN)
     err = enqueue(&entry);
@@ -220,6 +229,50 @@ static int take_ahead(struct entry* entry) {
   return entry->verdict;
 }
 
+/* The same, for one who is not going to wait. The queue may be of requests only
+ * that are away (grant.h); they are passed by. */
+static int take_now(struct entry* entry) {
+  int err = take_ahead(entry);
+
+  /* relaxed: while it does not say so, nobody has been away for long */
+  if (err != UV_EAGAIN || entry->face->in_lot != NULL || entry->kept != 0 ||
+      pkd__load_relaxed(&pkd__away) == 0)
+    return err;
+  entry->verdict = UV_EAGAIN;
+  entry->behind = false;
+  pkd_lot_unpark_filter(entry->object, pass_away, take_behind, entry);
+  return entry->verdict;
+}
+
+static pkd_unpark_op_t pass_away(void* arg, pkd_waiter_t* waiter) {
+  struct entry* entry = arg;
+
+  /* relaxed: the lot's lock guards it while it is queued */
+  entry->behind = !pkd__is_away(pkd__load_relaxed(&waiter->state));
+  return entry->behind ? PKD_UNPARK_STOP : PKD_UNPARK_SKIP;
+}
+
+/* Under the lot's lock, which guards the word while somebody waits. */
+static uint64_t take_behind(void* arg, const pkd_unpark_result_t* result) {
+  struct entry* entry = arg;
+  const struct pkd__face* face = entry->face;
+  uint64_t word;
+
+  if (!result->have_more) {
+    entry->verdict = take(entry, true);
+    return 0;
+  }
+  word = pkd__word(face, entry->object);
+  if ((word & face->closed) != 0) {
+    entry->verdict = UV_ESHUTDOWN;
+  } else if (!entry->behind &&
+             (entry->grant = face->admit(&word, entry->req)) != PKD__REFUSED) {
+    pkd__word_set(face, entry->object, word);
+    entry->verdict = 0;
+  }
+  return 0;
+}
+
 static int look(void* arg) {
   struct entry* entry = arg;
 
@@ -283,8 +336,10 @@ static int enqueue(struct entry* entry) {
     return entry->verdict;
   }
   /* In the child of a fork the queued bit may have been a remnant, of waiters
-   * that the child does not have; and then nobody looks after this one. */
-  if (pkd__in_forked_child())
+   * that the child does not have; and then nobody looks after this one. Nor if
+   * all who wait are away.
+   * relaxed: the lot's lock was held, see grant.h */
+  if (pkd__in_forked_child() || pkd__load_relaxed(&pkd__away) != 0)
     pkd__dispatch(entry->object);
   return UV_EAGAIN;
 }

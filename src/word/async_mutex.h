@@ -19,11 +19,15 @@
  *   0 0 0   free                  lock -> 001 ; close, destroy -> 100
  *   0 0 1   held                  unlock -> 000 ; newcomer queues -> 011 ;
  *                                 close -> 101
- *   0 1 1   held, queue           unlock = hand-off -> 011 or, the last, 001 ;
- *                                 last waiter gone -> 001 ; close -> 101
+ *   0 1 1   held, queue           unlock = hand-off -> 011 or, the last, 001, or,
+ *                                 to nobody, 010 ; last waiter gone -> 001 ;
+ *                                 close -> 101
+ *   0 1 0   free for who is not   a newcomer, or a waiter whose loop has come to
+ *           away: all who wait    it = hand-off -> 011 or 001 ; last waiter gone
+ *           are (async/grant.h)   -> 000 ; close -> 100
  *   1 0 0   closed                nothing
  *   1 0 1   closed, still held    unlock -> 100
- *   Q without L and C with Q do not occur: a hand-off and a close are one step.
+ *   C with Q does not occur: a close is one step.
  *   tests/unit/test_word_async_mutex.c walks these rows. */
 #ifndef PKD_WORD_ASYNC_MUTEX_H
 #define PKD_WORD_ASYNC_MUTEX_H

@@ -75,6 +75,7 @@ extern const explore_scenario_t explore_locks[];
 extern const explore_scenario_t explore_cond_locks[];
 extern const explore_scenario_t explore_rwlock[];
 extern const explore_scenario_t explore_async[];
+extern const explore_scenario_t explore_grant[];
 extern const explore_scenario_t explore_loops[];
 extern const explore_scenario_t explore_many[];
 extern const explore_scenario_t explore_permits[];

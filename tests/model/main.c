@@ -52,8 +52,8 @@ static const explore_scenario_t* const groups[] = {
     explore_museum_wake,  explore_lot,          explore_mutex,
     explore_cond,         explore_cond_locks,   explore_sync,
     explore_locks,        explore_rwlock,       explore_async,
-    explore_loops,        explore_many,         explore_permits,
-    explore_sync_grid,
+    explore_grant,        explore_loops,        explore_many,
+    explore_permits,      explore_sync_grid,
 };
 
 static const explore_scenario_t* all[SCENARIOS];

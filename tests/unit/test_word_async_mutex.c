@@ -49,6 +49,15 @@ static void row_011_held_with_a_queue_hands_off(void** state) {
   assert_int_equal(word, WORD(0, 1, 1));
 }
 
+static void row_010_is_taken_by_who_is_not_away(void** state) {
+  uint64_t word = WORD(0, 1, 0);
+
+  (void)state;
+  assert_true(pkd__async_mutex_take(&word));
+  assert_int_equal(word, WORD(0, 1, 1));
+  assert_int_equal(pkd__async_mutex_left(word), WORD(0, 1, 0));
+}
+
 static void row_100_closed(void** state) {
   (void)state;
   assert_int_equal(WORD(1, 0, 0) & PKD__ASYNC_MUTEX_BUSY, 0);
@@ -78,6 +87,7 @@ int main(void) {
       cmocka_unit_test(row_000_free),
       cmocka_unit_test(row_001_held),
       cmocka_unit_test(row_011_held_with_a_queue_hands_off),
+      cmocka_unit_test(row_010_is_taken_by_who_is_not_away),
       cmocka_unit_test(row_100_closed),
       cmocka_unit_test(row_101_closed_and_held),
       cmocka_unit_test(poison_stays_until_it_is_mended),

@@ -80,6 +80,54 @@ PKD_API int pkd_loop_detach(pkd_loop_t* loop, pkd_loop_cb cb);
  * Threads:   the loop's; a snapshot while other threads release */
 PKD_API size_t pkd_loop_held(const pkd_loop_t* loop);
 
+/** Keeps a loop that is stuck from holding the others up.
+ *
+ * Who is next for a lock is granted it at once, also while its loop is busy with a
+ * long callback; until the loop comes to it, the lock is used by nobody. With a
+ * timeout, a loop that leaves a grant undelivered for so long counts as stuck. All
+ * it was granted and has not delivered is then taken back and goes on to those
+ * behind; the requests stay queued, first of all, and the loop tries again for them
+ * when it comes to them. No callback tells of it. Meanwhile they can be cancelled,
+ * and time out, as anybody who waits.
+ *
+ * So on other loops a mutex may be free while requests of a stuck one wait for it:
+ * they are overtaken, and the object cannot be destroyed. Not taken back: what its
+ * tasks own; the keys of a pkd_async_keyed_t; what belongs to a pkd_many_t, which
+ * holds on to what it was granted, lest two of them wait for each other; an
+ * upgrade of an rwlock; and waits that own nothing in the end (events, barriers,
+ * gates, an initialisation that is done).
+ *
+ * A thread that the library starts with the first such loop, and ends with the
+ * last, watches the loops; each grant costs a little more.
+ *
+ * @param ms  0: never (as in the beginning); at most half an hour. Longer than any
+ *            callback of this loop should take, and than its longest backlog
+ * @return 0
+ *         UV_ESHUTDOWN  the loop is detached, or about to be
+ *         UV_EAGAIN     no thread to watch it can be had
+ *         UV_EINVAL     `loop` is NULL or was never attached, or `ms` is too large
+ * Blocks:    no; 0 waits for the watchdog to end, if it is the last loop
+ * Threads:   the loop's */
+PKD_API int pkd_loop_set_grant_timeout(pkd_loop_t* loop, uint64_t ms);
+
+/** What a loop with a grant timeout has been granted and has not come to. */
+typedef struct pkd_loop_grants {
+  size_t undelivered; /* grants that others may wait for */
+  uint64_t oldest;    /* for how many milliseconds the oldest has lain there */
+  uint64_t revoked;   /* how many were taken back since the attach */
+} pkd_loop_grants_t;
+
+/** Tells of another loop, too, whether it is stuck: "granted, not delivered for
+ * `oldest` milliseconds".
+ *
+ * @param grants  filled; counts only what was granted with a timeout set
+ * @return 0; UV_ESHUTDOWN: `loop` is detached; UV_EINVAL: an argument is NULL, or
+ *         `loop` was never attached
+ * Blocks:    no
+ * Threads:   any, while the loop is attached */
+PKD_API int pkd_loop_get_grants(const pkd_loop_t* loop,
+                                pkd_loop_grants_t* grants);
+
 /** How many requests of `loop` wait for their callback.
  *
  * Blocks:    no

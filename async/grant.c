@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * grant.c - grants are noted, met by their loop, or taken back; grant.h draws
+ * the states.
+ *
+ * Taking back is a step under the lot's lock of the object, and of the home
+ * inside: take_back() is sure that the request is still in the list before it
+ * touches it, and then changes state, word and queue at once. Until it has given
+ * back what was granted, that keeps the object in place. */
+#include "grant.h"
+
+#include "queue.h"
+
+#include <errno.h>
+
+uint32_t pkd__away;
+
+struct revocation {
+  struct pkd__home* home;
+  pkd_waiter_t* waiter; /* not to be touched unless it is in the list */
+  const void* key;
+};
+
+struct look {
+  pkd_deadline_t now;
+  pkd_deadline_t next;
+};
+
+static void unlist(struct pkd__home* home, pkd_waiter_t* waiter);
+static int come_back(void* arg);
+static void look_at(void* arg, struct pkd__home* home);
+static bool next_overdue(struct pkd__home* home, struct look* look,
+                         struct revocation* revocation);
+static int take_back(void* arg);
+static bool give_back(pkd_req_t* req);
+
+static void count_away(int by) {
+  /* relaxed: the lot's lock orders it, see grant.h */
+  pkd__add_relaxed(&pkd__away, (uint32_t)by);
+}
+
+/* --- noted ----------------------------------------------------------------- */
+
+bool pkd__grant_revocable(const struct pkd__face* face, const pkd_req_t* req,
+                          unsigned grant) {
+  return face->in_lot == NULL && (grant & (PKD__PASSES | PKD__FINAL)) == 0 &&
+         pkd__kept(face, pkd__want(req)) == 0 && !pkd__many_has(req);
+}
+
+void pkd__grant_note(struct pkd__home* home, pkd_req_t* req) {
+  pkd_waiter_t* waiter = &req->waiter;
+  /* relaxed: set by who calls this; or a cancel came since, which is the same */
+  uint32_t state = pkd__load_relaxed(&waiter->state);
+  const struct pkd__face* face = pkd__face_of(pkd__kind_of(state));
+
+  if (!pkd__grant_revocable(face, req, pkd__grant_of(state)))
+    return;
+  uv_mutex_lock(&home->lock);
+  /* relaxed: the lock orders it; who looks without has been posted it */
+  pkd__store_relaxed(&waiter->due, pkd_lot_due(pkd_now()));
+  waiter->child[0] = NULL;
+  waiter->child[1] = home->newest;
+  if (home->newest == NULL)
+    home->oldest = waiter;
+  else
+    home->newest->child[0] = waiter;
+  home->newest = waiter;
+  home->undelivered++;
+  uv_mutex_unlock(&home->lock);
+}
+
+/* Under the home's lock. */
+static void unlist(struct pkd__home* home, pkd_waiter_t* waiter) {
+  pkd_waiter_t* younger = waiter->child[0];
+  pkd_waiter_t* older = waiter->child[1];
+
+  *(older == NULL ? &home->oldest : &older->child[0]) = younger;
+  *(younger == NULL ? &home->newest : &younger->child[1]) = older;
+  home->undelivered--;
+  /* (G1) release, pairs with (G2). The last touch, for the loop may look without
+   * the lock; and if the watchdog took it out, with it comes the state. */
+  pkd__store_release(&waiter->due, 0);
+}
+
+/* --- met ------------------------------------------------------------------- */
+
+bool pkd__grant_met(struct pkd__home* home, pkd_req_t* req) {
+  pkd_waiter_t* waiter = &req->waiter;
+  const void* key = pkd__object_of(req);
+  uint32_t state;
+
+  /* (G2) acquire, pairs with (G1); that it was set came with the mail */
+  if (pkd__load_acquire(&waiter->due) != 0) {
+    uv_mutex_lock(&home->lock);
+    /* relaxed: under the lock that guards it */
+    if (pkd__load_relaxed(&waiter->due) != 0)
+      unlist(home, waiter);
+    uv_mutex_unlock(&home->lock);
+  }
+  /* (S2) acquire, pairs with (S1) */
+  state = pkd__load_acquire(&waiter->state);
+  /* relaxed: who set it had one in the list that is still to be met; there, the
+   * lock or the state has brought it */
+  if (pkd__load_relaxed(&home->stuck))
+    pkd__store_relaxed(&home->stuck, false);
+  if (!pkd__is_away(state))
+    return true;
+  pkd__home_wait_again(home, req);
+  if (pkd_lot_remove_if(waiter, come_back, req, NULL, NULL) == -ENOENT)
+    return true; /* another end came meanwhile */
+  return pkd__dispatch_to(key, req);
+}
+
+/* Under the lot's lock: `req` is queued, and so it is away still. */
+static int come_back(void* arg) {
+  pkd_req_t* req = arg;
+  /* relaxed: the lot's lock guards it */
+  enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(&req->waiter.state));
+
+  /* (S6) release, pairs with (S5) */
+  pkd__store_release(&req->waiter.state, pkd__state(PKD__QUEUED, kind));
+  count_away(-1);
+  return 0; /* it stays where it is */
+}
+
+/* --- put off, taken back --------------------------------------------------- */
+
+void pkd__grant_put_off(pkd_req_t* req, enum pkd__kind kind) {
+  count_away(1);
+  /* (S1) release, pairs with (S2) and (S5) */
+  pkd__store_release(&req->waiter.state, pkd__state_away(kind));
+}
+
+void pkd__grant_ended(uint32_t state) {
+  if (pkd__is_away(state))
+    count_away(-1);
+}
+
+pkd_deadline_t pkd__grants_look(pkd_deadline_t now) {
+  struct look look = {now, PKD_FOREVER};
+
+  pkd__registry_each(look_at, &look);
+  return look.next;
+}
+
+/* The youngest first: each goes to the head of its queue, so those of one object
+ * stand there as they stood before. */
+static void look_at(void* arg, struct pkd__home* home) {
+  struct look* look = arg;
+  struct revocation revocation = {.home = home};
+
+  while (next_overdue(home, look, &revocation)) {
+    if (pkd_lot_enqueue_front(revocation.key, revocation.waiter, take_back,
+                              &revocation) == 0)
+      pkd__dispatch(revocation.key);
+  }
+}
+
+/* The youngest grant of a home that is stuck; or when it may be. */
+static bool next_overdue(struct pkd__home* home, struct look* look,
+                         struct revocation* revocation) {
+  /* relaxed: a setting, which counts from now on */
+  uint64_t patience = pkd__load_relaxed(&home->patience) * UINT64_C(1000000);
+  pkd_deadline_t end = look->now + patience;
+  bool stuck = false;
+
+  if (patience == 0)
+    return false;
+  uv_mutex_lock(&home->lock);
+  if (home->oldest != NULL) {
+    /* relaxed: under the lock that guards it */
+    uint32_t since = pkd__load_relaxed(&home->oldest->due);
+    int32_t age = (int32_t)(pkd_lot_due(look->now) - since);
+    uint64_t lain = age < 0 ? 0 : (uint64_t)age << 10;
+
+    stuck = lain >= patience || pkd__load_relaxed(&home->stuck);
+    end -= stuck ? 0 : lain;
+    revocation->waiter = home->newest;
+    revocation->key = pkd__key_of(home->newest);
+  }
+  if (stuck)
+    pkd__store_relaxed(&home->stuck, true); /* relaxed: see pkd__grant_met */
+  uv_mutex_unlock(&home->lock);
+  if (end < look->next)
+    look->next = end;
+  return stuck;
+}
+
+/* Under the lot's lock of the key. */
+static int take_back(void* arg) {
+  const struct revocation* revocation = arg;
+  struct pkd__home* home = revocation->home;
+  pkd_waiter_t* waiter = revocation->waiter;
+  bool taken = false;
+
+  uv_mutex_lock(&home->lock);
+  if (home->newest == waiter && pkd__key_of(waiter) == revocation->key) {
+    taken = give_back(pkd__req_of(waiter));
+    home->revoked += taken;
+    /* If it was not taken back, it may be gone after this. */
+    unlist(home, waiter);
+  }
+  uv_mutex_unlock(&home->lock);
+  return taken;
+}
+
+/* Under both locks, in the list still. A closed object keeps its owners:
+ * nobody waits there, nor will.
+ * @return false: it was cancelled, or is to stay granted */
+static bool give_back(pkd_req_t* req) {
+  /* (S5) acquire, pairs with (S1) */
+  uint32_t state = pkd__load_acquire(&req->waiter.state);
+  enum pkd__kind kind = pkd__kind_of(state);
+  const struct pkd__face* face = pkd__face_of(kind);
+  void* object = pkd__object_of(req);
+  uint64_t word;
+
+  if (pkd__step_of(state) != PKD__GRANTED ||
+      (pkd__word(face, object) & face->closed) != 0)
+    return false;
+  /* (S4) either this takes it back, or a cancel */
+  if (!pkd__cas_acq_rel(&req->waiter.state, &state, pkd__state_away(kind)))
+    return false;
+  count_away(1);
+  do {
+    word = pkd__word(face, object);
+  } while (!pkd__word_cas(face, object, word,
+                          face->left(word, pkd__want(req)) | face->queued));
+  return true;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * grant.h - grants that a loop does not come to, and how they are taken back.
+ *
+ * A loop that is stuck in a callback must not freeze those who wait behind it.
+ * If its owner has asked for that (`patience`), each grant to it that others may
+ * wait for is noted in its home, oldest first, until the loop comes to it. A
+ * watchdog looks at the homes now and then; if the oldest grant is overdue, the
+ * home is stuck, and all that was granted to it and not delivered is taken back:
+ *
+ *   state          in the lot   in a mailbox   noted   leaves by
+ *   QUEUED         yes          no             no      a grant -> GRANTED, or, if
+ *                                                      its home is stuck -> AWAY ;
+ *                                                      cancel, timeout, close
+ *   GRANTED        no           yes            yes     the loop comes -> OWNED ;
+ *                                                      cancel -> CANCELED ;
+ *                                                      the watchdog -> AWAY
+ *   QUEUED, AWAY   yes, before  yes            no      the loop comes -> QUEUED,
+ *                  the others                          and it may be granted then
+ *                                                      and there ; cancel,
+ *                                                      timeout, close
+ *
+ * Into and out of AWAY the state changes under the lot's lock of the address. Who
+ * is away is passed by, so the lock may be free, with the queued bit set, while
+ * only such requests wait: "free implies no waiter who is not away". A newcomer
+ * cannot know, and looks (pkd__dispatch) once it is queued.
+ *
+ * The list of a home is guarded by its `lock`, which nests inside that of the
+ * lot: an entry is there from the grant until the loop or the watchdog takes it
+ * out, and both do that before anything else, so what is in the list is alive.
+ * waiter.due is the time of the grant, and 0 of who is not in the list. */
+#ifndef PKD_ASYNC_GRANT_H
+#define PKD_ASYNC_GRANT_H
+
+#include "engine.h"
+#include "home.h"
+
+/* The longest patience, in ms: what waiter.due can tell apart. */
+#define PKD__PATIENCE_MAX (30u * 60 * 1000)
+
+/** How many requests are away in this process: not 0 while one is. Changes under
+ * the lot's lock of the address of each, so who holds that and reads 0 knows that
+ * nobody is away there. */
+extern uint32_t pkd__away;
+
+/** May a grant of `req` be taken back? Not if it holds nothing up, if there is no
+ * way back, or if the request keeps what it owned before. */
+bool pkd__grant_revocable(const struct pkd__face* face, const pkd_req_t* req,
+                          unsigned grant);
+
+/** `req` was granted something just now, and is about to be posted; under the
+ * lot's lock, or by its loop at the start. */
+void pkd__grant_note(struct pkd__home* home, pkd_req_t* req);
+
+/** The loop has come to `req`, which it has taken from its mailbox.
+ * @return true: its wait is over; false: its grant had been taken back, and it
+ *         waits again */
+bool pkd__grant_met(struct pkd__home* home, pkd_req_t* req);
+
+/** Puts `req`, whose turn it would be, off until its stuck loop comes to it; it
+ * has to be posted. Under the lot's lock. */
+void pkd__grant_put_off(pkd_req_t* req, enum pkd__kind kind);
+
+/** A request that stood in `state` has left its queue without a grant; under the
+ * lot's lock. */
+void pkd__grant_ended(uint32_t state);
+
+/** Takes back what is overdue at `now` (pkd_now()).
+ * @return when to look next */
+pkd_deadline_t pkd__grants_look(pkd_deadline_t now);
+
+/** In the child of a fork: no watchdog watches here. */
+void pkd__watch_forked(void);
+
+/** Nobody watches `home` any more. Its thread. */
+void pkd__watch_leave(struct pkd__home* home);
+
+#endif
