@@ -82,6 +82,7 @@ int main(void) {
   uv_thread_t worker;
 
   must(pkd_loop_attach(&locks, uv_default_loop()));
+  must(pkd_loop_set_grant_timeout(&locks, 500)); /* milliseconds */
   must(pkd_async_mutex_trylock(&owner, &report));
   pkd_mutex_lock(&cache); /* both stay held, so that all must wait */
 
