@@ -112,30 +112,56 @@ static uint64_t how_it_left(const pkd_parked_t* parked, bool woken) {
   return woken ? parked->token : WAITING;
 }
 
-int pkd__cond_wait(pkd_cond_t* c, void* lock, enum pkd__cond_kind kind,
-                   const pkd_cancel_t* cancel, pkd_deadline_t deadline) {
-  uint64_t token = pkd__cond_token(kind);
-  struct wait w = {c, lock, pkd__cond_lock_of(token)};
+/* Unlocks, and sleeps until it is called, late or cancelled.
+ * @return as pkd_lot_park; -EAGAIN: others wait with another lock, still held */
+static int sleep_at(struct wait* w, uint64_t token, const pkd_cancel_t* cancel,
+                    pkd_deadline_t deadline, pkd_parked_t* parked) {
   pkd_park_t how = {0};
-  pkd_parked_t parked = {0, 0};
-  uint64_t left_as;
   int rc;
 
   how.validate = join;
   how.before_sleep = unlock;
   how.timed_out = gave_up;
-  how.arg = &w;
+  how.arg = w;
   how.token = token;
   how.cancel = cancel;
   do {
-    rc = pkd_lot_park(c, &how, deadline, &parked);
-  } while (rc == -EAGAIN && forget_absent(c));
+    rc = pkd_lot_park(w->c, &how, deadline, parked);
+  } while (rc == -EAGAIN && forget_absent(w->c));
+  return rc;
+}
+
+int pkd__cond_wait(pkd_cond_t* c, void* lock, enum pkd__cond_kind kind,
+                   const pkd_cancel_t* cancel, pkd_deadline_t deadline) {
+  uint64_t token = pkd__cond_token(kind);
+  struct wait w = {c, lock, pkd__cond_lock_of(token)};
+  pkd_parked_t parked = {0, 0};
+  int rc = sleep_at(&w, token, cancel, deadline, &parked);
+  uint64_t left_as;
+
   if (rc == -EAGAIN)
     return -EINVAL;
   left_as = how_it_left(&parked, rc == 0);
   if (rc == 0)
     rc = w.use->lock_woken(lock, cancel, deadline, parked.token);
   return rc == 0 ? 0 : give_up(&w, left_as, rc);
+}
+
+int pkd__cond_wait_and_lock(pkd_cond_t* c, pkd_mutex_t* m,
+                            const pkd_cancel_t* cancel,
+                            pkd_deadline_t deadline) {
+  uint64_t token = pkd__cond_token(PKD__COND_MUTEX);
+  struct wait w = {c, m, pkd__cond_lock_of(token)};
+  pkd_parked_t parked = {0, 0};
+  int rc = sleep_at(&w, token, cancel, deadline, &parked);
+
+  if (rc == -EAGAIN)
+    return -EINVAL;
+  if (rc == 0)
+    return w.use->lock_woken(m, NULL, PKD_FOREVER, parked.token);
+  /* Nobody called it, or it was late in the mutex's queue already. */
+  pkd_mutex_lock(m);
+  return how_it_left(&parked, false) == WAITING ? rc : 0;
 }
 
 /* --- signalling ------------------------------------------------------------ */

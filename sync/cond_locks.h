@@ -39,4 +39,13 @@ uint64_t pkd__cond_token(enum pkd__cond_kind kind);
 /** What to do with the lock of a waiter that has this park token. */
 const struct pkd__cond_lock* pkd__cond_lock_of(uint64_t token);
 
+/** pkd_cond_wait_cancellable() as POSIX has it: deadline and token end the wait
+ * for a signal only, and the mutex is held on return, however long that takes.
+ * Once signalled, `c` is not touched any more.
+ * @return 0 signalled; -ETIMEDOUT, -ECANCELED not; -EINVAL others wait at `c`
+ *         with another mutex. `m` is held after each of them */
+int pkd__cond_wait_and_lock(pkd_cond_t* c, pkd_mutex_t* m,
+                            const pkd_cancel_t* cancel,
+                            pkd_deadline_t deadline);
+
 #endif
