@@ -18,6 +18,7 @@
 #include "deadlock.h"
 
 #include <parkade/mutex.h>
+#include <parkade/rwlock.h>
 
 #include "atomic.h"
 #include "bucket.h"
@@ -199,10 +200,20 @@ static void want(const struct pkd__hold* wanted, bool tries,
     pkd__order_note(mine->held, mine->count, wanted, finding);
 }
 
+/* No writer who waits keeps a reader out where readers are preferred: there every
+ * read is as a recursive one. */
+static uint8_t mode_wanted(const void* object, unsigned kind, unsigned mode) {
+  mode &= ~(unsigned)TRY;
+  if (kind == PKD__WATCH_RWLOCK && mode == PKD__WATCH_SHARED &&
+      ((const pkd_rwlock_t*)object)->policy == PKD_RWLOCK_PREFER_READERS)
+    mode = PKD__WATCH_SHARED_AGAIN;
+  return (uint8_t)mode;
+}
+
 void pkd__watch_want(const void* object, unsigned kind, unsigned mode,
                      const char* file, int line) {
   struct pkd__hold wanted = {
-      object, (uint8_t)kind, (uint8_t)(mode & ~TRY), 1, {file, line}};
+      object, (uint8_t)kind, mode_wanted(object, kind, mode), 1, {file, line}};
   struct pkd__finding finding = {.count = 0};
 
   if (!enter())
@@ -215,7 +226,7 @@ void pkd__watch_want(const void* object, unsigned kind, unsigned mode,
 void pkd__watch_lend(const void* object, unsigned kind, unsigned mode,
                      const char* file, int line) {
   struct pkd__hold wanted = {
-      object, (uint8_t)kind, (uint8_t)(mode & ~TRY), 1, {file, line}};
+      object, (uint8_t)kind, mode_wanted(object, kind, mode), 1, {file, line}};
   struct pkd__finding finding = {.count = 0};
   struct pkd__hold* hold;
 

@@ -313,6 +313,41 @@ static void the_table_of_recursion_holds(void** state) {
   assert_verdict(0, 0);
 }
 
+/* Whether a read within a read can hang depends on whether writers who wait keep
+ * readers out. */
+static void the_policy_says_whether_reads_may_nest(void** state) {
+  static const struct {
+    pkd_rwlock_policy_t policy;
+    unsigned warnings;
+  } rows[] = {{PKD_RWLOCK_PHASES, 1},
+              {PKD_RWLOCK_PREFER_WRITERS, 1},
+              {PKD_RWLOCK_PREFER_READERS, 0}};
+
+  (void)state;
+  for (size_t i = 0; i < LENGTH(rows); i++) {
+    pkd_rwlock_t l = PKD_RWLOCK_POLICY_INIT(rows[i].policy);
+    pkd_rwlock_t other = PKD_RWLOCK_POLICY_INIT(rows[i].policy);
+
+    watch(NULL);
+    plain_read_twice(&l);
+    assert_verdict(0, rows[i].warnings);
+    watch(NULL);
+    pkd_rwlock_rdlock(&l);
+    pkd_rwlock_rdlock(&other);
+    pkd_rwlock_rdunlock(&other);
+    pkd_rwlock_rdunlock(&l);
+    pkd_rwlock_wrlock(&l);
+    pkd_rwlock_wrunlock(&l);
+    pkd_rwlock_wrlock(&other);
+    pkd_rwlock_wrunlock(&other);
+    pkd_rwlock_rdlock(&other);
+    pkd_rwlock_rdlock(&l);
+    pkd_rwlock_rdunlock(&l);
+    pkd_rwlock_rdunlock(&other);
+    assert_verdict(0, rows[i].warnings);
+  }
+}
+
 static void write_it(void* arg, unsigned number) {
   union lock* l = arg;
 
@@ -843,6 +878,7 @@ int main(int argc, char** argv) {
       TEST(re_entry_is_what_a_re_entrant_mutex_is_for),
       TEST(a_bump_waits_for_others_not_for_itself),
       TEST(the_table_of_recursion_holds),
+      TEST(the_policy_says_whether_reads_may_nest),
       TEST(a_second_read_behind_a_writer_is_certain),
       TEST(a_recursive_read_passes_a_writer_without_blame),
       TEST(two_upgrades_are_refused_not_reported),
