@@ -18,6 +18,7 @@
 
 #include "atomic.h"
 #include "hook.h"
+#include "os/os.h"
 #include "panic.h"
 #include "word/once.h"
 
@@ -51,7 +52,8 @@ static uint64_t rewrite(void* arg, const pkd_unpark_result_t* result) {
   return 0;
 }
 
-/* However init() was left. */
+/* However init() was left: by return, by an exception or by the end of the thread;
+ * see end_lost_runs for the last. */
 static void end_run(struct run* run) {
   uint8_t running = PKD__ONCE_RUNNING;
 
@@ -70,6 +72,29 @@ static void end_run(struct run* run) {
     pkd_lot_unpark_one(run->owed, rewrite, run);
 }
 
+static void find_run_of_thread(void* arg, const void* key,
+                               pkd_waiter_t* waiter) {
+  struct run** found = arg;
+  struct run* run = (struct run*)waiter;
+
+  (void)key;
+  if (run->thread == pkd_thread_id())
+    *found = run;
+}
+
+/* The thread ends, and its frames were not unwound: those initializers did not
+ * return. Nobody else ends its runs, so what is found stays. */
+static void end_lost_runs(void) {
+  struct run* run;
+
+  do {
+    run = NULL;
+    pkd_lot_for_each(&runs, find_run_of_thread, &run);
+    if (run != NULL)
+      end_run(run);
+  } while (run != NULL);
+}
+
 static int run_init(pkd_once_t* once, pkd_once_cb init, void* arg) {
   struct run run __attribute__((cleanup(end_run))) = {
       .once = once, .thread = pkd_thread_id(), .owed = once};
@@ -79,6 +104,7 @@ static int run_init(pkd_once_t* once, pkd_once_cb init, void* arg) {
   if (__builtin_expect(hooks != NULL, 0))
     hooks->once_runs(once);
   pkd_lot_enqueue(&runs, &run.note, NULL, NULL);
+  pkd__os_at_lost_frames(end_lost_runs);
   rc = init(arg);
   run.success = rc == 0;
   return rc;

@@ -2,6 +2,11 @@
  *
  * exit.c - the end of a thread, as os.h promises it: POSIX keys.
  *
+ * glibc unwinds the stack of a thread that is cancelled as an exception would:
+ * what has to be done on leaving a frame is done. musl and Apple's library call
+ * the destructors in a frame on top of those that were left; so whatever is
+ * owed for them can still be read then.
+ *
  * The system goes round the destructors of a thread several times. Ours puts
  * itself back until the last round but one, so that destructors of the program
  * still find the thread as it was. */
@@ -46,3 +51,32 @@ int pkd__os_at_thread_exit(struct pkd__exit_note* note) {
   note->rounds = note->next == NULL ? 0 : note->next->rounds;
   return -pthread_setspecific(key, note);
 }
+
+#if defined(__GLIBC__)
+
+void pkd__os_at_lost_frames(void (*give_back)(void)) {
+  (void)give_back;
+}
+
+#else
+
+static _Thread_local struct {
+  struct pkd__exit_note note; /* first: leave_lost() gets its address */
+  void (*leave)(void);
+} lost;
+
+static void leave_lost(struct pkd__exit_note* note) {
+  (void)note;
+  lost.leave();
+}
+
+void pkd__os_at_lost_frames(void (*give_back)(void)) {
+  if (lost.leave != NULL)
+    return;
+  lost.note.leave = leave_lost;
+  /* Without the memory for a key a cancelled thread is not made up for. */
+  if (pkd__os_at_thread_exit(&lost.note) == 0)
+    lost.leave = give_back;
+}
+
+#endif

@@ -57,6 +57,12 @@ struct pkd__exit_note {
  * @return 0; -EAGAIN, -ENOMEM: the system cannot */
 int pkd__os_at_thread_exit(struct pkd__exit_note* note);
 
+/** Where a thread that is cancelled, or ends itself, leaves its frames as they are
+ * instead of unwinding them: calls `give_back` when the calling thread ends, late
+ * among its destructors and while its stack is still there. Elsewhere it does
+ * nothing. Always the same function; calling this again is harmless. */
+void pkd__os_at_lost_frames(void (*give_back)(void));
+
 /** The calling thread's stack, innermost first. May allocate the first time.
  * @return how many frames; 0 where it cannot be had */
 int pkd__os_backtrace(void** frames, int max);

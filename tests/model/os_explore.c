@@ -99,6 +99,10 @@ int pkd__os_at_thread_exit(struct pkd__exit_note* note) {
   return -EAGAIN;
 }
 
+void pkd__os_at_lost_frames(void (*leave)(void)) {
+  (void)leave;
+}
+
 /* Forked children are tested with real ones. */
 void pkd__os_at_fork(void (*child)(void)) {
   (void)child;
