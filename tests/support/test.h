@@ -24,6 +24,11 @@
 /** The length of an array. */
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
+/** Whether another program runs this one, an emulator or a loader: then it cannot
+ * start itself anew, its memory is not all its own, and who is killed says more
+ * than one line. tests/machines says so. */
+#define WRAPPED (getenv("PKD_TEST_WRAPPED") != NULL)
+
 /** Fewer rounds under ThreadSanitizer, which runs at a tenth of the pace. */
 #if defined(__SANITIZE_THREAD__)
 #define PKD_TEST_SLOW 1

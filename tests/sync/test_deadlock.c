@@ -861,7 +861,7 @@ static void the_environment_switches_it_on(void** state) {
   char words[8192];
 
   (void)state;
-  if (access("/proc/self/exe", X_OK) != 0)
+  if (WRAPPED || access("/proc/self/exe", X_OK) != 0)
     skip();
   assert_int_equal(
       last_words(start_anew_with_the_variable, words, sizeof words), SIGABRT);

@@ -365,7 +365,8 @@ static void misuse_stops_the_program_with_one_clear_line(void** state) {
     assert_non_null(strstr(line, name));
     assert_non_null(strstr(line, "is not locked"));
     assert_non_null(strstr(line, rows[i].advice));
-    assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+    if (!WRAPPED)
+      assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
   }
 }
 
