@@ -139,6 +139,7 @@ static int begin(struct entry* entry, uint64_t token) {
 
   req->extra[0] = (uintptr_t)entry->mutex;
   req->extra[1] = (uintptr_t)entry->cond;
+  req->extra[2] = 0; /* once it is moved to the mutex, it has waited enough */
   pkd__store_relaxed(&req->waiter.token, token); /* relaxed: as prepare() */
   pkd__store_relaxed(&req->waiter.key, (const void*)entry->cond);
   if (pkd_lot_enqueue(entry->cond, &req->waiter, enter, entry) == 0)

@@ -234,15 +234,16 @@ void pkd__home_adopt(struct pkd__home* home) {
   pkd__registry_moved();
 }
 
-void pkd__home_returned(struct pkd__home* home) {
+bool pkd__home_returned(struct pkd__home* home) {
   /* relaxed: as in enter() */
   if (pkd__load_relaxed(&home->turn) == pkd__self()) {
     home->here--;
-    return;
+    return true;
   }
   /* (A1) acq_rel, pairs with itself and (A2): who frees it comes after all */
   if (pkd__sub_acq_rel(&home->away, 1) == 1)
     pkd__home_free(home);
+  return false;
 }
 
 void pkd__home_free(struct pkd__home* home) {

@@ -19,6 +19,15 @@
 
 #define ROUND 32u /* grants under one hold of the lot's lock */
 
+/* Overtaking. A lock that goes to and fro between threads pays a wake for each
+ * section; one that stays with the tasks of a loop pays none. So where an object
+ * allows it, a task that gives back lets the first of its own loop overtake, if
+ * one is among the REACH first and the head has not yet waited for PATIENCE. Who
+ * has is served in its turn, and so are then all before whom nobody is younger:
+ * a wait lasts PATIENCE, and the sections of those ahead, at most. */
+#define PATIENCE UINT64_C(500000) /* ns */
+#define REACH 8u
+
 struct round {
   const void* key;
   const struct pkd__face* face; /* set with `object`, or by the first waiter */
@@ -29,8 +38,11 @@ struct round {
   bool seen;                    /* a waiter was there: `word` is valid */
   bool full;                    /* stopped because of ROUND */
   uint64_t word;
-  const pkd_req_t* to; /* its loop has it in hand: not to be posted */
-  bool came;           /* it was granted */
+  const pkd_req_t* to;          /* its loop has it in hand: not to be posted */
+  bool came;                    /* it was granted */
+  const struct pkd__home* near; /* whose requests may overtake, or NULL */
+  bool gives;                   /* this round has given `amount` back */
+  unsigned passed_by;           /* how many may be overtaken */
   unsigned count;
   pkd_req_t* taken[ROUND]; /* granted, closed, or put off */
   struct pkd__bells bells;
@@ -39,6 +51,8 @@ struct round {
 static void dispatch(struct round* round);
 static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter);
 static void see(struct round* round, enum pkd__kind kind);
+static bool is_overtaken(struct round* round, const pkd_req_t* req);
+static bool nobody_overtakes(struct round* round);
 static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
                              enum pkd__kind kind);
 static bool is_stuck(const pkd_req_t* req);
@@ -60,6 +74,11 @@ const struct pkd__face* const pkd__faces[PKD__KINDS] = {
 };
 
 void pkd__leave(void* object, enum pkd__kind kind, int64_t amount) {
+  pkd__leave_near(object, kind, amount, NULL);
+}
+
+void pkd__leave_near(void* object, enum pkd__kind kind, int64_t amount,
+                     const struct pkd__home* home) {
   const struct pkd__face* face = pkd__face_of(kind);
   uint64_t word = pkd__word(face, object);
   struct round round;
@@ -75,6 +94,7 @@ void pkd__leave(void* object, enum pkd__kind kind, int64_t amount) {
   round.owed = true;
   round.close = false;
   round.to = NULL;
+  round.near = home;
   dispatch(&round);
 }
 
@@ -90,6 +110,7 @@ bool pkd__dispatch_to(const void* key, const pkd_req_t* to) {
   round.object = NULL;
   round.owed = round.close = false;
   round.to = to;
+  round.near = NULL;
   round.came = false;
   dispatch(&round);
   return round.came;
@@ -103,6 +124,7 @@ void pkd__close(void* object, enum pkd__kind kind) {
   round.owed = false;
   round.close = true;
   round.to = NULL;
+  round.near = NULL;
   dispatch(&round);
 }
 
@@ -123,8 +145,8 @@ int pkd__destroy(void* object, enum pkd__kind kind, uint64_t mask,
 
 static void dispatch(struct round* round) {
   do {
-    round->seen = round->full = false;
-    round->count = 0;
+    round->seen = round->full = round->gives = false;
+    round->count = round->passed_by = 0;
     round->bells.count = 0;
     pkd_lot_unpark_filter(round->key, decide, finish, round);
     for (unsigned i = 0; i < round->count; i++)
@@ -132,7 +154,8 @@ static void dispatch(struct round* round) {
     pkd__bells_ring(&round->bells);
     /* Given back: others may have freed it, and another may be there now. If
      * this one is closed, its word says so to the next round. */
-    round->object = NULL;
+    if (!round->owed)
+      round->object = NULL;
     round->close = false;
   } while (round->full);
   check(round->key);
@@ -154,8 +177,11 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
   state = pkd__load_relaxed(&waiter->state);
   if (!round->seen)
     see(round, pkd__kind_of(state));
-  if (!pkd__is_away(state))
+  if (!pkd__is_away(state)) {
+    if (round->near != NULL && is_overtaken(round, req))
+      return round->passed_by < REACH ? PKD_UNPARK_SKIP : PKD_UNPARK_STOP;
     return serve(round, req, pkd__kind_of(state));
+  }
   if (!round->close)
     return PKD_UNPARK_SKIP;
   /* Its loop may come to it as soon as the state says that it is over; so that
@@ -171,9 +197,12 @@ static void see(struct round* round, enum pkd__kind kind) {
   round->word = pkd__word(round->face, round->key);
   if (round->owed)
     round->word = round->face->left(round->word, round->amount);
+  round->gives = round->owed;
   round->owed = false;
   /* A close that needs several rounds is not overtaken by a grant. */
   round->close |= (round->word & round->face->closed) != 0;
+  if ((round->word & round->face->overtakes) == 0 || round->close)
+    round->near = NULL;
 }
 
 static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
@@ -190,8 +219,8 @@ static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
     /* Who climbs is first, but for those who were away and came back. */
     return (word & face->climbing) != 0 && kept == 0 ? PKD_UNPARK_SKIP
                                                      : PKD_UNPARK_STOP;
-  if (grant != PKD__REFUSED && req != round->to && is_stuck(req) &&
-      pkd__grant_revocable(face, req, grant)) {
+  if (grant != PKD__REFUSED && req != round->to && round->near == NULL &&
+      is_stuck(req) && pkd__grant_revocable(face, req, grant)) {
     pkd__grant_put_off(req, kind);
     round->taken[round->count++] = req;
     return PKD_UNPARK_SKIP;
@@ -209,6 +238,34 @@ static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
   return PKD_UNPARK_TAKE;
 }
 
+/* Is it left to wait, in case one of the near follows? The first decides. */
+static bool is_overtaken(struct round* round, const pkd_req_t* req) {
+  if (req->via.home == round->near && !pkd__many_has(req))
+    return false;
+  if (round->passed_by == 0 && req->extra[2] <= pkd_now()) {
+    round->near = NULL;
+    return false;
+  }
+  round->passed_by++;
+  return true;
+}
+
+/* Then the round has done nothing, and the next one does it all, in order. */
+static bool nobody_overtakes(struct round* round) {
+  if (round->passed_by == 0 || round->count != 0)
+    return false;
+  round->near = NULL;
+  round->owed = round->gives;
+  round->full = true;
+  return true;
+}
+
+void pkd__begin_patience(const struct pkd__face* face, const void* object,
+                         pkd_req_t* req) {
+  if ((pkd__word(face, object) & face->overtakes) != 0)
+    req->extra[2] = pkd_now() + PATIENCE;
+}
+
 /* Is its loop stuck? Then it has its turn when the loop comes to it. */
 static bool is_stuck(const pkd_req_t* req) {
   /* relaxed: a hint; who is granted all the same is noted, and taken back */
@@ -219,6 +276,8 @@ static uint64_t finish(void* arg, const pkd_unpark_result_t* result) {
   struct round* round = arg;
   unsigned threads = 0;
 
+  if (nobody_overtakes(round))
+    return 0;
   write_back(round, result->have_more != 0);
   for (unsigned i = 0; i < round->count; i++) {
     pkd_req_t* req = round->taken[i];

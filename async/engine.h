@@ -9,7 +9,8 @@
  *
  *   - Strictly first in, first out: while somebody waits, the word's queued bit
  *     is set, newcomers queue, and only heads are admitted. A head that cannot
- *     be admitted holds nothing and stops those behind it.
+ *     be admitted holds nothing and stops those behind it. (An object may let
+ *     some overtake others for a bounded time: PATIENCE in engine.c.)
  *   - Free implies no eligible waiter: after every change of the word or of the
  *     queue (a release, a wait that ended, a close) the heads are looked at
  *     again, until one cannot be admitted. Not eligible is who is away, that is,
@@ -64,6 +65,11 @@ struct pkd__face {
 
   /* Gives `amount` back to `word`: what a request wanted. */
   uint64_t (*left)(uint64_t word, int64_t amount);
+
+  /* The bit that says that who waits may be overtaken for a while by requests of
+   * the loop that gives something back; 0: never. Such requests keep in extra[2]
+   * when their patience ends. */
+  uint64_t overtakes;
 
   /* For objects that let a request which owns something wait for more of the
    * same: it climbs. It is served before all others, and `climbing` is the bit
@@ -126,12 +132,22 @@ int pkd__block_end(pkd_req_t* req, pkd_parker_t* parker,
  * @return 0 or UV_EPERM */
 int pkd__disown(pkd_req_t* req, const void* object, enum pkd__kind kind);
 
+/** The same, and `*home` is the loop whose ticket it was, if that is just being run
+ * by the calling thread; else NULL. */
+int pkd__disown_here(pkd_req_t* req, const void* object, enum pkd__kind kind,
+                     const struct pkd__home** home);
+
 /** Does `req` own something of `object`? */
 bool pkd__owns(const pkd_req_t* req, const void* object, enum pkd__kind kind);
 
 /** Gives `amount` back to an object that the caller has a right to, and admits
  * whom that allows. The object is not touched after its next owner can know. */
 void pkd__leave(void* object, enum pkd__kind kind, int64_t amount);
+
+/** The same, for a task of `home`, if that is the calling thread's: those of the
+ * same loop may go first. */
+void pkd__leave_near(void* object, enum pkd__kind kind, int64_t amount,
+                     const struct pkd__home* home);
 
 /** Admits whom the object at `key` can admit; for use after its queue changed.
  * The object may be gone, if nobody waits there. */
@@ -151,6 +167,11 @@ void pkd__close(void* object, enum pkd__kind kind);
  * @return 0, UV_EBUSY, or UV_EINVAL for NULL */
 int pkd__destroy(void* object, enum pkd__kind kind, uint64_t mask,
                  uint64_t idle, uint64_t mark);
+
+/** `req` is about to queue: says until when it may be overtaken, for one whose face
+ * has that at all. */
+void pkd__begin_patience(const struct pkd__face* face, const void* object,
+                         pkd_req_t* req);
 
 /** `req` has left the queue at `key` by itself; under the lot's lock.
  * @param others  out: those who wait still may have been waiting for that, so

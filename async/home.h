@@ -112,8 +112,10 @@ void pkd__home_wait_again(struct pkd__home* home, pkd_req_t* req);
 /** Frees it. */
 void pkd__home_free(struct pkd__home* home);
 
-/** A ticket that `home` handed out was given back. */
-void pkd__home_returned(struct pkd__home* home);
+/** A ticket that `home` handed out was given back.
+ * @return true: the calling thread is just running that loop; false: it may be
+ *         gone */
+bool pkd__home_returned(struct pkd__home* home);
 
 /** Makes the calling thread the loop's thread, if it was another. */
 void pkd__home_adopt(struct pkd__home* home);

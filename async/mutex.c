@@ -31,9 +31,17 @@ const struct pkd__face pkd__face_mutex = {
     .queued = PKD__ASYNC_MUTEX_QUEUED,
     .closed = PKD__ASYNC_MUTEX_CLOSED,
     .shut = PKD__ASYNC_MUTEX_LOCKED,
+    .overtakes = PKD__ASYNC_MUTEX_OVERTAKES,
     .admit = admit,
     .left = left,
 };
+
+int pkd_async_mutex_init(pkd_async_mutex_t* mutex, unsigned flags) {
+  if (mutex == NULL || (flags & ~(unsigned)PKD_ASYNC_MUTEX_OVERTAKES) != 0)
+    return UV_EINVAL;
+  mutex->word = flags;
+  return 0;
+}
 
 int pkd_async_mutex_lock(pkd_loop_t* loop, pkd_req_t* req,
                          pkd_async_mutex_t* mutex, pkd_req_cb cb) {
@@ -45,6 +53,8 @@ int pkd_async_mutex_lock(pkd_loop_t* loop, pkd_req_t* req,
 _Static_assert(PKD__REQ_OWNS_MUTEX ==
                    ((uint32_t)PKD__OWNED | (uint32_t)PKD__KIND_MUTEX << 8),
                "pkd__state(PKD__OWNED, PKD__KIND_MUTEX)");
+_Static_assert((int)PKD_ASYNC_MUTEX_OVERTAKES == PKD__ASYNC_MUTEX_OVERTAKES,
+               "the flag is the bit");
 _Static_assert(PKD__IDLE == 0 && PKD__ASYNC_MUTEX_LOCKED == 1, "in mutex.h");
 
 int pkd__async_mutex_trylock_slow(pkd_req_t* req, pkd_async_mutex_t* mutex) {
@@ -57,13 +67,14 @@ int pkd_async_mutex_lock_blocking(pkd_req_t* req, pkd_async_mutex_t* mutex,
 }
 
 static int unlock(pkd_req_t* req, pkd_async_mutex_t* mutex, int64_t amount) {
+  const struct pkd__home* home;
   int err;
 
   if (req == NULL || mutex == NULL)
     return UV_EINVAL;
-  err = pkd__disown(req, mutex, PKD__KIND_MUTEX);
+  err = pkd__disown_here(req, mutex, PKD__KIND_MUTEX, &home);
   if (err == 0)
-    pkd__quick_leave(&pkd__face_mutex, PKD__KIND_MUTEX, mutex, amount);
+    pkd__quick_leave(&pkd__face_mutex, PKD__KIND_MUTEX, mutex, amount, home);
   return err;
 }
 

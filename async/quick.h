@@ -65,15 +65,15 @@ PKD__QUICK int pkd__quick_start(const struct pkd__face* face,
   return 0;
 }
 
-/** As pkd__leave(), whose first round it is. */
+/** As pkd__leave_near(), whose first round it is. */
 PKD__QUICK void pkd__quick_leave(const struct pkd__face* face,
                                  enum pkd__kind kind, void* object,
-                                 int64_t amount) {
+                                 int64_t amount, const struct pkd__home* home) {
   uint64_t word = pkd__word(face, object);
 
   if ((word & face->queued) != 0 ||
       !pkd__word_cas(face, object, word, face->left(word, amount)))
-    pkd__leave(object, kind, amount);
+    pkd__leave_near(object, kind, amount, home);
 }
 
 #endif

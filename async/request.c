@@ -193,6 +193,13 @@ bool pkd__owns(const pkd_req_t* req, const void* object, enum pkd__kind kind) {
 }
 
 int pkd__disown(pkd_req_t* req, const void* object, enum pkd__kind kind) {
+  const struct pkd__home* home;
+
+  return pkd__disown_here(req, object, kind, &home);
+}
+
+int pkd__disown_here(pkd_req_t* req, const void* object, enum pkd__kind kind,
+                     const struct pkd__home** here) {
   uint32_t state = pkd__state(PKD__OWNED, kind);
   struct pkd__home* home;
 
@@ -203,8 +210,7 @@ int pkd__disown(pkd_req_t* req, const void* object, enum pkd__kind kind) {
    * ticket, one is right */
   if (!pkd__cas_acq_rel(&req->waiter.state, &state, PKD__IDLE))
     return UV_EPERM;
-  if (home != NULL)
-    pkd__home_returned(home);
+  *here = home != NULL && pkd__home_returned(home) ? home : NULL;
   return 0;
 }
 

@@ -96,7 +96,7 @@ int pkd_async_rwlock_unlock(pkd_req_t* req, pkd_async_rwlock_t* lock) {
     return UV_EINVAL;
   err = pkd__disown(req, lock, PKD__KIND_RWLOCK);
   if (err == 0)
-    pkd__quick_leave(&pkd__face_rwlock, PKD__KIND_RWLOCK, lock, mode);
+    pkd__quick_leave(&pkd__face_rwlock, PKD__KIND_RWLOCK, lock, mode, NULL);
   return err;
 }
 

@@ -76,7 +76,7 @@ int pkd_async_sem_release(pkd_req_t* req, pkd_async_sem_t* sem, uint32_t n) {
     return UV_EINVAL;
   err = spend(req, sem, n);
   if (err == 0 && n != 0)
-    pkd__quick_leave(&pkd__face_sem, PKD__KIND_SEM, sem, n);
+    pkd__quick_leave(&pkd__face_sem, PKD__KIND_SEM, sem, n, NULL);
   return err;
 }
 

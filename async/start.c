@@ -325,6 +325,8 @@ static int enqueue(struct entry* entry) {
 
   if (entry->face->in_lot != NULL)
     return entry->face->in_lot->start(entry->req, true);
+  if (entry->face->overtakes != 0)
+    pkd__begin_patience(entry->face, entry->object, entry->req);
   err = entry->kept == 0
             ? pkd_lot_enqueue(entry->object, &entry->req->waiter, enter, entry)
             : pkd_lot_enqueue_front(entry->object, &entry->req->waiter, enter,

@@ -7,6 +7,7 @@
 #include "async_peer.h"
 
 extern const struct async_peer async_parkade;
+extern const struct async_peer async_parkade_overtaking; /* .mixed only */
 uint64_t async_parkade_mixed(uint64_t ms, uint64_t* longest);
 uint64_t async_parkade_wake(uint64_t count);
 uint64_t async_uv_send_wake(uint64_t count);

@@ -165,15 +165,15 @@ static bool has(const struct async_peer* p, size_t offset) {
   return function != NULL;
 }
 
-static void run(const char* id, const char* title, const char* op,
-                bench_round round, size_t offset, const struct tasks* size,
-                const char* than, double factor) {
-  static const struct async_peer* const peers[] = {&async_parkade,
+static void run_ours(const struct async_peer* ours, const char* id,
+                     const char* title, const char* op, bench_round round,
+                     size_t offset, const struct tasks* size, const char* than,
+                     double factor) {
+  const struct async_peer* const peers[] = {ours,
 #ifdef BENCH_RUST
-                                                   &async_tokio,
-                                                   &async_async_lock,
+                                            &async_tokio, &async_async_lock,
 #endif
-                                                   &async_fifo, &async_uv_send};
+                                            &async_fifo, &async_uv_send};
   struct cell* cell = calloc(1, sizeof *cell);
 
   cell->id = id;
@@ -195,6 +195,12 @@ static void run(const char* id, const char* title, const char* op,
     cell_goal(cell, than, NS, factor);
   cell_run(cell);
   free(cell);
+}
+
+static void run(const char* id, const char* title, const char* op,
+                bench_round round, size_t offset, const struct tasks* size,
+                const char* than, double factor) {
+  run_ours(&async_parkade, id, title, op, round, offset, size, than, factor);
 }
 
 #define WITH(function) offsetof(struct async_peer, function)
@@ -286,6 +292,9 @@ static void work_mixed(void) {
 
   run("async/mixed", "4 tasks of one loop and 2 blocking threads, one lock",
       "section", mixed_round, WITH(mixed), &none, "tokio", 1.0);
+  run_ours(&async_parkade_overtaking, "async/mixed-overtaking",
+           "the same, where tasks of the unlocker's loop may overtake",
+           "section", mixed_round, WITH(mixed), &none, "tokio", 0.25);
 }
 
 void work_async(void) {

@@ -63,11 +63,12 @@ static void* mixed_thread(void* arg) {
   return NULL;
 }
 
-uint64_t async_parkade_mixed(uint64_t ms, uint64_t* longest) {
+static uint64_t run_mixed(uint64_t ms, unsigned flags, uint64_t* longest) {
   struct mixed mixed = {.until = bench_now() + ms * 1000000};
   pthread_t thread[MIXED_THREADS];
   uv_loop_t uv;
 
+  must(pkd_async_mutex_init(&mixed.lock, flags), "mutex_init");
   must(uv_loop_init(&uv), "uv_loop_init");
   must(pkd_loop_attach(&mixed.loop, &uv), "attach");
   for (int i = 0; i < MIXED_THREADS; i++) {
@@ -93,3 +94,16 @@ uint64_t async_parkade_mixed(uint64_t ms, uint64_t* longest) {
   *longest = mixed.longest;
   return mixed.ops;
 }
+
+uint64_t async_parkade_mixed(uint64_t ms, uint64_t* longest) {
+  return run_mixed(ms, 0, longest);
+}
+
+static uint64_t overtaking(uint64_t ms, uint64_t* longest) {
+  return run_mixed(ms, PKD_ASYNC_MUTEX_OVERTAKES, longest);
+}
+
+const struct async_peer async_parkade_overtaking = {
+    .name = "parkade, overtaking",
+    .mixed = overtaking,
+};

@@ -2,10 +2,10 @@
  *
  * async_mutex.h - the word of pkd_async_mutex_t: its picture and its moves.
  *
- *   31                         3   2   1   0
- *  +-------------------------+---+---+---+---+
- *  |          zero           | P | C | Q | L |   all zero = free, so zeroed
- *  +-------------------------+---+---+---+---+   memory is a mutex
+ *   31                     4   3   2   1   0
+ *  +---------------------+---+---+---+---+---+
+ *  |        zero         | O | P | C | Q | L |   all zero = free, so zeroed
+ *  +---------------------+---+---+---+---+---+   memory is a mutex
  *   L LOCKED   a request owns it or was granted it. Never wrong.
  *   Q QUEUED   somebody waits at this address: the word changes only under the
  *              lot's lock of the address, and newcomers queue. Exact under that
@@ -14,6 +14,8 @@
  *   C CLOSED   newcomers are refused. Never taken back.
  *   P POISONED an owner left what it guards in doubt. Never wrong; set by an
  *              unlock, cleared by a later owner, and no part of the rows below.
+ *   O OVERTAKES a task that unlocks may let others of its loop overtake. Set
+ *              before the first use and not changed after it; no part of the rows.
  *
  *   C Q L   means                 leaves by
  *   0 0 0   free                  lock -> 001 ; close, destroy -> 100
@@ -40,6 +42,7 @@ enum {
   PKD__ASYNC_MUTEX_QUEUED = 2,
   PKD__ASYNC_MUTEX_CLOSED = 4,
   PKD__ASYNC_MUTEX_POISONED = 8,
+  PKD__ASYNC_MUTEX_OVERTAKES = 16,
 
   /* Somebody owns it, was granted it or waits. */
   PKD__ASYNC_MUTEX_BUSY = PKD__ASYNC_MUTEX_LOCKED | PKD__ASYNC_MUTEX_QUEUED

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * scenario_grant.c - grants that a loop is late for: taken back, delivered,
- * cancelled, closed and freed at once.
+ * cancelled, closed and freed at once; and mutexes that let some overtake.
  *
  * The watchdog is a thread of the scenario, which looks when the scheduler lets
  * it, and to which every grant is overdue. So each loop is stuck at every place
@@ -202,6 +202,23 @@ static void two_loops(int unused) {
   spawn_loop(loop_locks);
   spawn_loop(loop_locks);
   explore_spawn(watches, NULL);
+  finish();
+}
+
+/* Tasks of the unlocker's loop go first, until the head has waited long enough:
+ * the clock jumps. */
+static void overtake(int who) {
+  enum { THREAD = 1, LOOP = 2, WATCHED = 4 };
+
+  start();
+  pkd_async_mutex_init(&s->m, PKD_ASYNC_MUTEX_OVERTAKES);
+  spawn_loop(loop_locks_twice);
+  if (who & THREAD)
+    explore_spawn(thread_locks, NULL);
+  if (who & LOOP)
+    spawn_loop(loop_locks_twice);
+  if (who & WATCHED)
+    explore_spawn(watches, NULL);
   finish();
 }
 
@@ -439,6 +456,8 @@ static void upgrade(int unused) {
 #define NARROW                                                                 \
   { .preemptions = 2 }
 
+#define JUMPY                                                                  \
+  { .preemptions = 2, .jumps = 1 }
 #define FLAT                                                                   \
   { .preemptions = 1, .stale = 1 }
 
@@ -450,6 +469,10 @@ const explore_scenario_t explore_grant[] = {
     {"grant/unlock", with_unlock, 0, OK, 0, NARROW},
     {"grant/unlock-and-thread", with_unlock, 1, OK, 0, FLAT},
     {"grant/two-loops", two_loops, 0, OK, 0, NARROW},
+    {"grant/overtake-thread", overtake, 1, OK, 0, JUMPY},
+    {"grant/overtake-loop", overtake, 2, OK, 0, FLAT},
+    {"grant/overtake-both", overtake, 3, OK, 0, FLAT},
+    {"grant/overtake-watched", overtake, 5, OK, 0, FLAT},
     {"grant/cancel", cancel, 0, OK, 7, WIDE},
     {"grant/cancel-with-thread", cancel, 1, OK, 7, FLAT},
     {"grant/close", close_mutex, 0, OK, 7, WIDE},

@@ -4,7 +4,7 @@
  *
  * For sections that span callbacks: read from the database, decide, write back.
  * Tasks of any number of loops and blocking threads wait in one queue, strictly
- * first in, first out. For a few instructions without I/O use pkd_mutex_t.
+ * first in, first out unless it is told otherwise. For a few instructions without I/O use pkd_mutex_t.
  *
  *   static pkd_async_mutex_t ledger;  // all-zero is a free mutex
  *
@@ -39,6 +39,20 @@ typedef struct pkd_async_mutex {
 #define PKD_ASYNC_MUTEX_INIT                                                   \
   { 0 }
 
+/** What a mutex may be told before its first use. */
+enum pkd_async_mutex_flags {
+  /** Tasks may overtake, for a while: who unlocks on a loop hands over to the first
+   * of that loop who is among the first eight that wait. So the mutex goes round
+   * on a loop without a wake for each section, which is many times faster where
+   * loops and threads want it all the time. Who has waited for 500 microseconds is
+   * not overtaken any more: then it is first in, first out. */
+  PKD_ASYNC_MUTEX_OVERTAKES = 16
+};
+
+/** A free mutex whose waiters may be overtaken, see above. */
+#define PKD_ASYNC_MUTEX_OVERTAKES_INIT                                         \
+  { PKD_ASYNC_MUTEX_OVERTAKES }
+
 /* The slow paths. Use the functions below. */
 PKD_API int pkd__async_mutex_trylock_slow(pkd_req_t* req,
                                           pkd_async_mutex_t* mutex);
@@ -48,6 +62,15 @@ PKD_API int pkd__async_mutex_leave_slow(pkd_async_mutex_t* mutex);
 
 /* The state of a request that owns a mutex; async/request.h has them all. */
 #define PKD__REQ_OWNS_MUTEX UINT32_C(0x106)
+
+/** The same as an initialiser: makes `mutex` a free one.
+ *
+ * @param mutex  one that nobody uses
+ * @param flags  0, or PKD_ASYNC_MUTEX_OVERTAKES
+ * @return 0; UV_EINVAL: `mutex` is NULL, or a flag is not known
+ * Blocks:    no
+ * Threads:   any */
+PKD_API int pkd_async_mutex_init(pkd_async_mutex_t* mutex, unsigned flags);
 
 /** Asks for `mutex`; the answer is `cb` on the loop.
  *
@@ -65,7 +88,8 @@ PKD_API int pkd__async_mutex_leave_slow(pkd_async_mutex_t* mutex);
  * Threads:   the loop's
  * Order:     acquire; pairs with the unlock before
  * Memory:    allocates nothing; `mutex` and `req` stay in place until `cb`
- * Fairness:  first in, first out, with blocking threads in the same queue */
+ * Fairness:  first in, first out, with blocking threads in the same queue; but see
+ *            PKD_ASYNC_MUTEX_OVERTAKES */
 PKD_API int pkd_async_mutex_lock(pkd_loop_t* loop, pkd_req_t* req,
                                  pkd_async_mutex_t* mutex, pkd_req_cb cb);
 
