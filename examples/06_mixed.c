@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * 06_mixed.c - four threads and two loops, one mutex and its conditions.
+ * 06_mixed.c - four threads and two loops, one mutex and one condition.
  *
  * A bakery. Two bakers put numbered loaves on a small shelf; two assistants,
- * threads like them, take them off, and so do customers, the tasks of two
- * loops. Who finds the shelf full or empty waits: threads block, tasks leave a
- * callback, and all stand in the same queues.
- *
- * A condition is an event that says "it is worth to look". It changes only
- * under the mutex, together with what it tells of. So nobody has to hold the
- * mutex to wait for it, and no news is missed: who comes late finds it set. As
- * with any condition, to be woken is no promise: whoever wakes takes the mutex
- * and looks again. */
-#include <parkade/async/event.h>
+ * threads like them, take them off, and so do customers, the tasks of two loops.
+ * Who finds the shelf empty waits for the condition: threads block, tasks leave a
+ * callback, and all stand in the same queue. Waiting gives the mutex up. Each loaf
+ * calls the one who has waited longest, and that one has the mutex again and looks
+ * again, as with any condition. (Bakers wait for room by a plain semaphore, which
+ * whoever takes a loaf releases, on a loop's thread as well: that does not block.)
+ */
+#include <parkade/async/cond.h>
 #include <parkade/async/mutex.h>
 #include <parkade/barrier.h>
+#include <parkade/sem.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,9 +32,9 @@ enum {
 static pkd_barrier_t opening = PKD_BARRIER_INIT(BAKERS + ASSISTANTS + LOOPS);
 
 static pkd_async_mutex_t mutex;
+static pkd_async_cond_t filled; /* with the mutex */
+static pkd_sem_t room = PKD_SEM_INIT(ROOM);
 static struct {
-  pkd_async_event_t room;  /* set while there is */
-  pkd_async_event_t bread; /* set while there is, or will not be any more */
   int loaf[ROOM];
   int loaves;
   int bakers; /* still at work */
@@ -60,31 +59,24 @@ static void leave(void) {
   shelf.inside--;
 }
 
-/* Returns whether there was room. */
-static int put(int loaf) {
-  if (shelf.loaves == ROOM)
-    return 0;
+/* A loaf for one; the end of all work for all. */
+static void put(int loaf) {
   shelf.loaf[shelf.loaves++] = loaf;
-  must(pkd_async_event_set(&shelf.bread));
-  if (shelf.loaves == ROOM)
-    must(pkd_async_event_clear(&shelf.room));
-  return 1;
+  if (pkd_async_cond_signal(&filled) < 0)
+    exit(1);
 }
 
 static void go_home(void) {
-  if (--shelf.bakers == 0)
-    must(pkd_async_event_set(&shelf.bread));
+  if (--shelf.bakers == 0 && pkd_async_cond_broadcast(&filled) < 0)
+    exit(1);
 }
 
 /* Returns a loaf, 0: there is none just now, or -1: nor will there be. */
 static int take(void) {
   if (shelf.loaves == 0)
     return shelf.bakers == 0 ? -1 : 0;
-  int loaf = shelf.loaf[--shelf.loaves];
-  must(pkd_async_event_set(&shelf.room));
-  if (shelf.loaves == 0 && shelf.bakers != 0)
-    must(pkd_async_event_clear(&shelf.bread));
-  return loaf;
+  must(pkd_sem_release(&room, 1));
+  return shelf.loaf[--shelf.loaves];
 }
 
 /* ---- threads ------------------------------------------------------------- */
@@ -96,9 +88,7 @@ struct thread {
   long sum;
 };
 
-/* Waits for the condition, then takes the mutex. */
-static void come(pkd_async_event_t* condition, pkd_req_t* ticket) {
-  must(pkd_async_event_wait_blocking(ticket, condition, PKD_FOREVER));
+static void come(pkd_req_t* ticket) {
   must(pkd_async_mutex_lock_blocking(ticket, &mutex, PKD_FOREVER));
   enter();
 }
@@ -111,12 +101,12 @@ static void go(pkd_req_t* ticket) {
 static void bake(void* arg) {
   const struct thread* baker = arg;
   pkd_req_t ticket = {0};
-  int baked = 0;
   pkd_barrier_wait(&opening);
-  while (baked < LOAVES) {
-    come(&shelf.room, &ticket);
-    baked += put(baker->first + baked);
-    if (baked == LOAVES)
+  for (int baked = 0; baked < LOAVES; baked++) {
+    pkd_sem_acquire(&room, 1);
+    come(&ticket);
+    put(baker->first + baked);
+    if (baked == LOAVES - 1)
       go_home();
     go(&ticket);
   }
@@ -128,8 +118,12 @@ static void serve(void* arg) {
   int loaf = 0;
   pkd_barrier_wait(&opening);
   while (loaf >= 0) {
-    come(&shelf.bread, &ticket);
-    loaf = take();
+    come(&ticket);
+    while ((loaf = take()) == 0) {
+      leave();
+      must(pkd_async_cond_wait_blocking(&ticket, &filled, &mutex, PKD_FOREVER));
+      enter();
+    }
     go(&ticket);
     if (loaf > 0) {
       assistant->taken++;
@@ -151,26 +145,20 @@ struct side {
 
 struct customer {
   struct side* side;
-  pkd_req_t req;     /* waits for the event, then owns the mutex */
+  pkd_req_t req;     /* waits for the mutex or the condition, then owns it */
   uv_timer_t choose; /* holds the mutex over a turn of the loop */
 };
 
-static void on_bread(pkd_req_t* req, int status);
 static void on_mutex(pkd_req_t* req, int status);
 static void on_chosen(uv_timer_t* timer);
 
-static void look_out(struct customer* customer) {
+static void come_in(struct customer* customer) {
   customer->req.data = customer;
-  must(pkd_async_event_wait(&customer->side->locks, &customer->req,
-                            &shelf.bread, on_bread));
+  must(pkd_async_mutex_lock(&customer->side->locks, &customer->req, &mutex,
+                            on_mutex));
 }
 
-static void on_bread(pkd_req_t* req, int status) {
-  const struct customer* customer = req->data;
-  must(status);
-  must(pkd_async_mutex_lock(&customer->side->locks, req, &mutex, on_mutex));
-}
-
+/* From the door, and from every wait for a loaf: the mutex is ours. */
 static void on_mutex(pkd_req_t* req, int status) {
   struct customer* customer = req->data;
   must(status);
@@ -183,13 +171,16 @@ static void on_chosen(uv_timer_t* timer) {
   struct side* side = customer->side;
   int loaf = take();
   leave();
+  if (loaf == 0) { /* gives the mutex up; the loop goes on */
+    must(pkd_async_cond_wait(&side->locks, &customer->req, &filled, &mutex,
+                             on_mutex));
+    return;
+  }
   must(pkd_async_mutex_unlock(&customer->req, &mutex));
   if (loaf > 0) {
     side->taken++;
     side->sum += loaf;
-  }
-  if (loaf >= 0) {
-    look_out(customer);
+    come_in(customer);
     return;
   }
   uv_close((uv_handle_t*)timer, NULL);
@@ -208,7 +199,7 @@ static void run_side(void* arg) {
     customers[i].side = side;
     must(uv_timer_init(&side->uv, &customers[i].choose));
     customers[i].choose.data = &customers[i];
-    look_out(&customers[i]);
+    come_in(&customers[i]);
   }
   pkd_barrier_wait(&opening); /* the one time this thread may stand still */
   uv_run(&side->uv, UV_RUN_DEFAULT);
@@ -223,7 +214,6 @@ int main(void) {
   long sum = 0;
   const long all = (long)BAKERS * LOAVES; /* loaves 1 .. all */
 
-  must(pkd_async_event_set(&shelf.room));
   for (int i = 0; i < LOOPS; i++)
     must(uv_thread_create(&sides[i].id, run_side, &sides[i]));
   for (int i = 0; i < ASSISTANTS; i++)
