@@ -26,6 +26,7 @@
 #include <parkade/async/loop.h>
 
 #include "atomic.h"
+#include "thread_local.h"
 #include "wheel.h"
 
 #define PKD__AWAY_BIAS (INT64_C(1) << 62)
@@ -150,15 +151,6 @@ void pkd__home_expire(struct pkd__home* home);
 void pkd__home_arm(struct pkd__home* home);
 
 /* --- the registry of attached loops (registry.c) --------------------------- */
-
-/* A thread-local that is not looked up by a call, where the loader has room for
- * such variables of libraries that come late. */
-#if defined(__ELF__) && defined(__GLIBC__)
-#define PKD__THREAD_LOCAL                                                      \
-  _Thread_local __attribute__((tls_model("initial-exec")))
-#else
-#define PKD__THREAD_LOCAL _Thread_local
-#endif
 
 extern PKD__THREAD_LOCAL uint64_t pkd__self_number; /* 0: has none yet */
 uint64_t pkd__self_first(void);

@@ -26,6 +26,10 @@
 #include "spin.h"
 #include "word/cell.h"
 
+_Static_assert(PKD__CELL_LOCKED == 1 && PKD__CELL_PARKED == 2 &&
+                   PKD__CELL_VERSION == 4,
+               "the header counts as the word");
+
 /* How often a reader is disturbed before it shuts writers out. */
 #define PATIENCE 8u
 
@@ -186,6 +190,10 @@ void pkd__cell_swap_long(uint32_t* word, const void* in, void* out,
     copy_in(word + 1 + at / 4, (const unsigned char*)in + at, length);
     memcpy((unsigned char*)out + at, piece, length);
   }
+  unlock(word, true);
+}
+
+void pkd__cell_end_long(uint32_t* word) {
   unlock(word, true);
 }
 

@@ -9,6 +9,7 @@
 #include <parkade/remutex.h>
 
 #include "atomic.h"
+#include "os/os.h"
 #include "panic.h"
 
 static bool is_mine(const pkd_remutex_t* m, uintptr_t self) {
@@ -30,12 +31,18 @@ static void settle(pkd_remutex_t* m, uintptr_t self, uint32_t count) {
 }
 
 void pkd__remutex_lock(pkd_remutex_t* m) {
-  if (pkd__remutex_lock_cancellable(m, NULL, PKD_FOREVER) != 0)
+  uintptr_t self = pkd__os_thread_id();
+
+  if (!is_mine(m, self)) {
+    pkd_mutex_lock(&m->mutex);
+    settle(m, self, 1);
+  } else if (once_more(m) != 0) {
     pkd__panic("pkd_remutex_lock", m, "is locked too often to be counted");
+  }
 }
 
 int pkd__remutex_trylock(pkd_remutex_t* m) {
-  uintptr_t self = pkd_thread_id();
+  uintptr_t self = pkd__os_thread_id();
 
   if (is_mine(m, self))
     return once_more(m);
@@ -47,7 +54,7 @@ int pkd__remutex_trylock(pkd_remutex_t* m) {
 
 int pkd__remutex_lock_cancellable(pkd_remutex_t* m, const pkd_cancel_t* cancel,
                                   pkd_deadline_t deadline) {
-  uintptr_t self = pkd_thread_id();
+  uintptr_t self = pkd__os_thread_id();
   int rc;
 
   if (is_mine(m, self))
@@ -59,7 +66,7 @@ int pkd__remutex_lock_cancellable(pkd_remutex_t* m, const pkd_cancel_t* cancel,
 }
 
 static void check_mine(const char* call, const pkd_remutex_t* m) {
-  if (!is_mine(m, pkd_thread_id()))
+  if (!is_mine(m, pkd__os_thread_id()))
     pkd__panic(call, m,
                pkd_remutex_is_locked(m)
                    ? "is held by another thread; only its holder may do that"
@@ -92,9 +99,9 @@ void pkd__remutex_bump(pkd_remutex_t* m) {
   count = m->count;
   settle(m, 0, 0);
   pkd_mutex_bump(&m->mutex);
-  settle(m, pkd_thread_id(), count);
+  settle(m, pkd__os_thread_id(), count);
 }
 
 uint32_t pkd_remutex_depth(const pkd_remutex_t* m) {
-  return is_mine(m, pkd_thread_id()) ? m->count : 0;
+  return is_mine(m, pkd__os_thread_id()) ? m->count : 0;
 }

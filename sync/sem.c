@@ -18,7 +18,9 @@
 #include "spin.h"
 #include "word/sem.h"
 
-_Static_assert(PKD_SEM_MAX == PKD__SEM_LIMIT, "the header counts as the word");
+_Static_assert(PKD_SEM_MAX == PKD__SEM_LIMIT && PKD__SEM_WAITERS == 1 &&
+                   PKD__SEM_ONE == 2,
+               "the header counts as the word");
 
 static int settle(pkd_sem_t* s, uint32_t added);
 

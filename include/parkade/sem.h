@@ -46,6 +46,27 @@ PKD_API int pkd__sem_acquire(pkd_sem_t* s, uint32_t n,
 PKD_API int pkd__sem_tryacquire(pkd_sem_t* s, uint32_t n);
 PKD_API int pkd__sem_release(pkd_sem_t* s, uint32_t n);
 
+/* Takes `n` permits, if they are there and nobody waits. */
+static inline int pkd__sem_acquire_fast(pkd_sem_t* s, uint32_t n) {
+  uint32_t old = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
+
+  /* n - 1: 0 is too many. (S1) acquire, pairs with (S2): what the releasers did
+   * before is visible. */
+  return n - 1 < old / 2 && (old & 1) == 0 &&
+         __atomic_compare_exchange_n(&s->word, &old, old - 2 * n, 0,
+                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* Gives `n` permits, if they can be counted and nobody waits. */
+static inline int pkd__sem_release_fast(pkd_sem_t* s, uint32_t n) {
+  uint32_t old = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
+
+  /* (S2) release, pairs with (S1). */
+  return n - 1 < PKD_SEM_MAX - old / 2 && (old & 1) == 0 &&
+         __atomic_compare_exchange_n(&s->word, &old, old + 2 * n, 0,
+                                     __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
 /** Takes `n` permits; waits until they can be had.
  *
  * @param n  1 .. PKD_SEM_MAX; more than will ever be there waits for ever
@@ -57,7 +78,9 @@ PKD_API int pkd__sem_release(pkd_sem_t* s, uint32_t n);
  * Memory:    allocates nothing; `s` stays in place while anyone waits
  * Fairness:  strict: in the order of arrival */
 static inline int pkd_sem_acquire(pkd_sem_t* s, uint32_t n) {
-  int rc = pkd__sem_acquire(s, n, NULL, PKD_FOREVER);
+  int rc = pkd__sem_acquire_fast(s, n)
+               ? 0
+               : pkd__sem_acquire(s, n, NULL, PKD_FOREVER);
 
   PKD__TSAN_SAW(s);
   return rc;
@@ -71,7 +94,7 @@ static inline int pkd_sem_acquire(pkd_sem_t* s, uint32_t n) {
  * Threads:   any; not from signal handlers
  * Order:     acquire on success */
 static inline int pkd_sem_tryacquire(pkd_sem_t* s, uint32_t n) {
-  int rc = pkd__sem_tryacquire(s, n);
+  int rc = pkd__sem_acquire_fast(s, n) ? 0 : pkd__sem_tryacquire(s, n);
 
   PKD__TSAN_SAW(s);
   return rc;
@@ -88,7 +111,8 @@ static inline int pkd_sem_tryacquire(pkd_sem_t* s, uint32_t n) {
  * Blocks:    yes, until `deadline` at most; otherwise as pkd_sem_acquire() */
 static inline int pkd_sem_acquire_until(pkd_sem_t* s, uint32_t n,
                                         pkd_deadline_t deadline) {
-  int rc = pkd__sem_acquire(s, n, NULL, deadline);
+  int rc =
+      pkd__sem_acquire_fast(s, n) ? 0 : pkd__sem_acquire(s, n, NULL, deadline);
 
   PKD__TSAN_SAW(s);
   return rc;
@@ -124,7 +148,7 @@ static inline int pkd_sem_acquire_cancellable(pkd_sem_t* s, uint32_t n,
  * Order:     release; pairs with the acquires it serves */
 static inline int pkd_sem_release(pkd_sem_t* s, uint32_t n) {
   PKD__TSAN_SHOWS(s);
-  return pkd__sem_release(s, n);
+  return pkd__sem_release_fast(s, n) ? 0 : pkd__sem_release(s, n);
 }
 
 /** How many permits are to be had at this moment: for displays.

@@ -9,6 +9,8 @@
 
 #include "os/os.h"
 
+#include "thread_local.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -80,7 +82,7 @@ unsigned pkd__os_cpus(void) {
 }
 
 uintptr_t pkd__os_thread_id(void) {
-  static _Thread_local char self;
+  static PKD__THREAD_LOCAL char self;
   return (uintptr_t)&self;
 }
 

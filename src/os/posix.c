@@ -10,6 +10,8 @@
 #define _GNU_SOURCE
 
 #include "os/os.h"
+
+#include "thread_local.h"
 #include "atomic.h"
 
 #include <errno.h>
@@ -106,7 +108,7 @@ unsigned pkd__os_cpus(void) {
 }
 
 uintptr_t pkd__os_thread_id(void) {
-  static _Thread_local char self;
+  static PKD__THREAD_LOCAL char self;
   return (uintptr_t)&self;
 }
 
