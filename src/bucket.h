@@ -4,7 +4,14 @@
  *
  * The table is static: nothing grows, so nothing allocates or rehashes while
  * threads are parked, and its untouched pages cost no memory. Buckets live for
- * ever; touching one after an unlock is always legal. */
+ * ever; touching one after an unlock is always legal.
+ *
+ * Many small buckets, though neighbours share a cache line: with 100,000
+ * addresses waited for, each address beneath another in a tree is a cache miss,
+ * and so is a bucket of a table that is too big to stay cached. Two busy addresses
+ * meet in one line of four buckets more seldom than they would meet in one of a
+ * sixteenth as many buckets. A megabyte in all: the child of a fork looks through
+ * it once, which costs it a tenth of a millisecond. */
 #ifndef PKD_BUCKET_H
 #define PKD_BUCKET_H
 
@@ -15,7 +22,7 @@
 struct pkd__bucket {
   uint32_t lock;      /* 0 free, 1 held, 2 held and somebody may sleep for it */
   pkd_waiter_t* root; /* under the lock: the queues, see queue.h */
-} __attribute__((aligned(64)));
+} __attribute__((aligned(16)));
 
 /** Locks the bucket of `key`. */
 struct pkd__bucket* pkd__bucket_lock(const void* key);

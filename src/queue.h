@@ -25,7 +25,7 @@
 #include "atomic.h"
 
 /* How many of the hash's top bits choose the bucket; the tree uses the rest. */
-#define PKD_BUCKET_BITS 12
+#define PKD_BUCKET_BITS 16
 
 /** Spreads addresses over all 64 bits; one to one, since the factor is odd. */
 static inline uint64_t pkd__hash(const void* key) {
