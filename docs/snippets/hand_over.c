@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <uv.h>
 
-static pkd_async_mutex_t report;
+/* Loops and threads want it in turn: spare some of the wakes. */
+static pkd_async_mutex_t report = PKD_ASYNC_MUTEX_OVERTAKES_INIT;
 static int pages; /* under `report` */
 
 struct task {

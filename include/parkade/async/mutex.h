@@ -4,7 +4,8 @@
  *
  * For sections that span callbacks: read from the database, decide, write back.
  * Tasks of any number of loops and blocking threads wait in one queue, strictly
- * first in, first out unless it is told otherwise. For a few instructions without I/O use pkd_mutex_t.
+ * first in, first out unless it is told otherwise. For a few instructions without
+ * I/O use pkd_mutex_t.
  *
  *   static pkd_async_mutex_t ledger;  // all-zero is a free mutex
  *
