@@ -7,6 +7,7 @@
 #include <parkade/async/barrier.h>
 #include <parkade/async/cancel.h>
 #include <parkade/async/cond.h>
+#include <parkade/async/cycle.h>
 #include <parkade/async/event.h>
 #include <parkade/async/gate.h>
 #include <parkade/async/keyed.h>

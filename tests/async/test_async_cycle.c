@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_async_cycle.c - tasks that wait for each other are found. */
+#include "actors.h"
+
+static pkd_async_mutex_t x, y, z;
+static const char task_a[] = "A", task_b[] = "B", task_c[] = "C";
+
+/* What was told of the last ring. */
+static struct {
+  size_t rings;
+  size_t count;
+  pkd_req_wait_t waits[16];
+} told;
+
+static void note_ring(void* arg, const pkd_req_wait_t* waits, size_t count) {
+  (void)arg;
+  told.rings++;
+  told.count = count;
+  memcpy(told.waits, waits, count * sizeof *waits);
+}
+
+static size_t look(void) {
+  memset(&told, 0, sizeof told);
+  return pkd_req_cycles(note_ring, NULL);
+}
+
+static int open_fresh(void** state) {
+  memset(&x, 0, sizeof x);
+  memset(&y, 0, sizeof y);
+  memset(&z, 0, sizeof z);
+  return world_open(state);
+}
+
+#define WITH_TWO_LOOPS(test)                                                   \
+  { #test, test, open_fresh, world_close, &worlds[TWO_LOOPS] }
+
+/* A request of a task: watched, started, and waited for if it is to get it. */
+struct step {
+  struct actor actor;
+  pkd_req_watch_t watch;
+};
+
+static void begin(struct step* step, const char* task, const char* name,
+                  enum place place, struct target target) {
+  memset(step, 0, sizeof *step);
+  actor_init(&step->actor, 0, target);
+  step->actor.place = place;
+  assert_int_equal(pkd_req_watch(&step->watch, &step->actor.req, task, name),
+                   0);
+  assert_int_equal(actor_start(&step->actor), 0);
+}
+
+static void own(struct step* step, const char* task, const char* name,
+                enum place place, struct target target) {
+  begin(step, task, name, place, target);
+  assert_int_equal(actor_wait(&step->actor), 0);
+}
+
+static void give_back(struct step* step) {
+  assert_int_equal(actor_release(&step->actor), 0);
+  assert_int_equal(pkd_req_unwatch(&step->watch), 0);
+}
+
+static void give_up(struct step* step) {
+  assert_int_equal(pkd_req_cancel(&step->actor.req), 0);
+  assert_int_equal(actor_wait(&step->actor), UV_ECANCELED);
+  assert_int_equal(pkd_req_unwatch(&step->watch), 0);
+}
+
+static void get(struct step* step) {
+  assert_int_equal(actor_wait(&step->actor), 0);
+  give_back(step);
+}
+
+/* --- rings ----------------------------------------------------------------- */
+
+static void a_ring_over_two_loops_is_told_of(void** state) {
+  struct step ax, by, ay, bx;
+
+  (void)state;
+  own(&ax, task_a, "A's x", LOOP_A, mutex_target(&x));
+  own(&by, task_b, "B's y", LOOP_B, mutex_target(&y));
+  begin(&ay, task_a, "A wants y", LOOP_A, mutex_target(&y));
+  assert_int_equal(look(), 0); /* one waits, the other goes on */
+  begin(&bx, task_b, "B wants x", LOOP_B, mutex_target(&x));
+  assert_int_equal(look(), 1);
+  assert_int_equal(told.rings, 1);
+  assert_int_equal(told.count, 2);
+  assert_ptr_equal(told.waits[0].task, task_a);
+  assert_string_equal(told.waits[0].name, "A wants y");
+  assert_ptr_equal(told.waits[0].req, &ay.actor.req);
+  assert_ptr_equal(told.waits[0].object, &y);
+  assert_string_equal(told.waits[0].owner, "B's y");
+  assert_ptr_equal(told.waits[1].task, task_b);
+  assert_string_equal(told.waits[1].name, "B wants x");
+  assert_ptr_equal(told.waits[1].object, &x);
+  assert_string_equal(told.waits[1].owner, "A's x");
+  assert_int_equal(pkd_req_cycles(NULL, NULL), 1); /* nothing was changed */
+  give_up(&ay);
+  assert_int_equal(look(), 0);
+  give_back(&ax);
+  get(&bx);
+  give_back(&by);
+}
+
+static void a_ring_of_loops_and_a_thread_is_told_of(void** state) {
+  struct step ax, by, cz, ay, bz, cx;
+
+  (void)state;
+  own(&ax, task_a, "A's x", LOOP_A, mutex_target(&x));
+  own(&by, task_b, "B's y", LOOP_B, mutex_target(&y));
+  own(&cz, task_c, "C's z", THREAD, mutex_target(&z));
+  begin(&ay, task_a, "A wants y", LOOP_A, mutex_target(&y));
+  begin(&bz, task_b, "B wants z", LOOP_B, mutex_target(&z));
+  assert_int_equal(look(), 0);
+  begin(&cx, task_c, "C wants x", THREAD, mutex_target(&x));
+  assert_int_equal(look(), 1);
+  assert_int_equal(told.count, 3);
+  assert_string_equal(told.waits[0].name, "A wants y");
+  assert_string_equal(told.waits[1].name, "B wants z");
+  assert_string_equal(told.waits[2].name, "C wants x");
+  assert_string_equal(told.waits[2].owner, "A's x");
+  give_up(&cx);
+  assert_int_equal(look(), 0);
+  give_back(&cz);
+  get(&bz);
+  give_back(&by);
+  get(&ay);
+  give_back(&ax);
+}
+
+static void a_task_that_waits_for_itself_is_told_of(void** state) {
+  struct step first, again;
+
+  (void)state;
+  own(&first, task_a, "has it", LOOP_A, mutex_target(&x));
+  begin(&again, task_a, "wants it again", LOOP_A, mutex_target(&x));
+  assert_int_equal(look(), 1);
+  assert_int_equal(told.count, 1);
+  assert_string_equal(told.waits[0].name, "wants it again");
+  assert_string_equal(told.waits[0].owner, "has it");
+  give_back(&first);
+  get(&again);
+}
+
+static void two_rings_are_two(void** state) {
+  struct step ax, by, ay, bx, cz, cz2;
+
+  (void)state;
+  own(&ax, task_a, "A's x", LOOP_A, mutex_target(&x));
+  own(&by, task_b, "B's y", LOOP_B, mutex_target(&y));
+  own(&cz, task_c, "C's z", LOOP_A, mutex_target(&z));
+  begin(&ay, task_a, "A wants y", LOOP_A, mutex_target(&y));
+  begin(&bx, task_b, "B wants x", LOOP_B, mutex_target(&x));
+  begin(&cz2, task_c, "C wants z", LOOP_A, mutex_target(&z));
+  assert_int_equal(look(), 2);
+  give_up(&ay);
+  assert_int_equal(look(), 1);
+  give_up(&cz2);
+  assert_int_equal(look(), 0);
+  give_back(&cz);
+  give_back(&ax);
+  get(&bx);
+  give_back(&by);
+}
+
+/* A reader wants to write, and another reader waits for what it holds. */
+static void an_upgrade_is_part_of_a_ring(void** state) {
+  pkd_async_rwlock_t lock = {0};
+  struct step ax, a_reads, b_reads, bx;
+
+  (void)state;
+  own(&ax, task_a, "A's x", LOOP_A, mutex_target(&x));
+  own(&a_reads, task_a, "A reads", LOOP_A,
+      rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
+  own(&b_reads, task_b, "B reads", LOOP_B,
+      rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
+  begin(&bx, task_b, "B wants x", LOOP_B, mutex_target(&x));
+  assert_int_equal(look(), 0);
+  a_reads.actor.target = rwlock_target(&lock, 0); /* upgrade */
+  assert_int_equal(actor_start(&a_reads.actor), 0);
+  assert_int_equal(look(), 1);
+  assert_int_equal(told.count, 2);
+  assert_int_equal(pkd_req_cancel(&a_reads.actor.req), 0);
+  assert_int_equal(actor_wait(&a_reads.actor), UV_ECANCELED);
+  assert_int_equal(look(), 0);
+  give_back(&a_reads); /* which it read still */
+  give_back(&ax);
+  get(&bx);
+  give_back(&b_reads);
+}
+
+/* --- no rings --------------------------------------------------------------- */
+
+static void a_chain_is_no_ring(void** state) {
+  struct step ax, by, bx, cy;
+
+  (void)state;
+  own(&ax, task_a, "A's x", LOOP_A, mutex_target(&x));
+  own(&by, task_b, "B's y", LOOP_B, mutex_target(&y));
+  begin(&bx, task_b, "B wants x", LOOP_B, mutex_target(&x));
+  begin(&cy, task_c, "C wants y", LOOP_A, mutex_target(&y));
+  assert_int_equal(look(), 0);
+  give_back(&ax);
+  get(&bx);
+  give_back(&by);
+  get(&cy);
+}
+
+static void permits_are_not_followed(void** state) {
+  pkd_async_sem_t sem;
+  struct step has, wants;
+
+  (void)state;
+  pkd_async_sem_init(&sem, 1, 1);
+  own(&has, task_a, "has it", LOOP_A, sem_target(&sem, 1));
+  begin(&wants, task_a, "wants it", LOOP_A, sem_target(&sem, 1));
+  assert_int_equal(look(), 0);
+  give_back(&has);
+  get(&wants);
+}
+
+static pkd_async_keyed_t accounts;
+static pkd_req_t keys[4];
+
+static void nothing(pkd_req_t* req, int status) {
+  (void)req;
+  (void)status;
+}
+
+static void lock_key(int i, const char* key) {
+  assert_int_equal(pkd_async_keyed_lock(&loop_a, &keys[i], &accounts, key,
+                                        strlen(key), nothing),
+                   0);
+}
+
+static void keys_of_a_keyed_mutex_form_rings(void** state) {
+  static const char* const names[4] = {"A's", "B's", "A wants", "B wants"};
+  pkd_req_watch_t watch[4] = {{0}};
+
+  (void)state;
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(pkd_req_watch(&watch[i], &keys[i],
+                                   i % 2 == 0 ? task_a : task_b, names[i]),
+                     0);
+  lock_key(0, "ann");
+  lock_key(1, "bob");
+  WAIT_FOR((turn_a(), pkd_req_owned(&keys[1]) != NULL));
+  lock_key(2, "bob");
+  lock_key(3, "cid");
+  turn_a();
+  assert_int_equal(look(), 0);
+  WAIT_FOR((turn_a(), pkd_req_owned(&keys[3]) != NULL));
+  assert_int_equal(pkd_async_keyed_unlock(&keys[3], &accounts), 0);
+  lock_key(3, "ann");
+  assert_int_equal(look(), 1);
+  assert_int_equal(told.count, 2);
+  assert_int_equal(pkd_async_keyed_unlock(&keys[0], &accounts), 0);
+  WAIT_FOR((turn_a(), pkd_req_owned(&keys[3]) != NULL));
+  assert_int_equal(look(), 0);
+  assert_int_equal(pkd_async_keyed_unlock(&keys[1], &accounts), 0);
+  WAIT_FOR((turn_a(), pkd_req_owned(&keys[2]) != NULL));
+  assert_int_equal(pkd_async_keyed_unlock(&keys[2], &accounts), 0);
+  assert_int_equal(pkd_async_keyed_unlock(&keys[3], &accounts), 0);
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(pkd_req_unwatch(&watch[i]), 0);
+}
+
+static void a_watch_serves_one_request_at_a_time(void** state) {
+  pkd_req_watch_t watch = {0};
+  pkd_req_t req = {0};
+
+  (void)state;
+  assert_int_equal(pkd_req_watch(NULL, &req, task_a, NULL), UV_EINVAL);
+  assert_int_equal(pkd_req_watch(&watch, NULL, task_a, NULL), UV_EINVAL);
+  assert_int_equal(pkd_req_watch(&watch, &req, NULL, NULL), UV_EINVAL);
+  assert_int_equal(pkd_req_unwatch(NULL), UV_EINVAL);
+  assert_int_equal(pkd_req_unwatch(&watch), UV_EINVAL);
+  assert_int_equal(pkd_req_watch(&watch, &req, task_a, NULL), 0);
+  assert_int_equal(pkd_req_watch(&watch, &req, task_a, NULL), UV_EALREADY);
+  assert_int_equal(look(), 0);
+  assert_int_equal(pkd_req_unwatch(&watch), 0);
+  assert_int_equal(pkd_req_unwatch(&watch), UV_EINVAL);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      WITH_TWO_LOOPS(a_ring_over_two_loops_is_told_of),
+      WITH_TWO_LOOPS(a_ring_of_loops_and_a_thread_is_told_of),
+      WITH_TWO_LOOPS(a_task_that_waits_for_itself_is_told_of),
+      WITH_TWO_LOOPS(two_rings_are_two),
+      WITH_TWO_LOOPS(an_upgrade_is_part_of_a_ring),
+      WITH_TWO_LOOPS(a_chain_is_no_ring),
+      WITH_TWO_LOOPS(permits_are_not_followed),
+      WITH_TWO_LOOPS(keys_of_a_keyed_mutex_form_rings),
+      WITH_TWO_LOOPS(a_watch_serves_one_request_at_a_time),
+  };
+
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
