@@ -6,13 +6,17 @@
  *                    the library's own slow paths run; no race may be reported
  *   tsan unguarded   one thread forgets the lock: a race must be reported */
 #include <parkade/barrier.h>
+#include <parkade/cell.h>
 #include <parkade/cond.h>
 #include <parkade/event.h>
 #include <parkade/fair_mutex.h>
 #include <parkade/latch.h>
 #include <parkade/mutex.h>
+#include <parkade/once.h>
+#include <parkade/remutex.h>
 #include <parkade/rwlock.h>
 #include <parkade/sem.h>
+#include <parkade/thread.h>
 
 #include <pthread.h>
 #include <stdio.h>
@@ -27,9 +31,20 @@ static pkd_sem_t sem = PKD_SEM_INIT(1);
 static pkd_event_t turn = PKD_EVENT_AUTO_INIT;
 static pkd_barrier_t barrier = PKD_BARRIER_INIT(THREADS);
 static pkd_latch_t latch = PKD_LATCH_INIT(THREADS);
-static pkd_cond_t cond;
+static pkd_cond_t cond, cond_fair, cond_rwlock;
+static pkd_remutex_t re;
+static pkd_once_t once;
+struct big {
+  int* shown; /* what the store before made visible */
+  long rest[4];
+};
+static PKD_CELL(struct big) cell;
+static pkd_thread_t partner;
+static int has_partner; /* both under mutex */
 
-static int by_mutex, by_fair, by_rwlock, by_sem, by_event;
+static int by_mutex, by_fair, by_rwlock, by_sem, by_event, by_re, by_once;
+static int by_cell, by_token;
+static int fair_arrived, rwlock_arrived; /* under their locks */
 static int by_barrier[THREADS], by_latch[THREADS];
 static int arrived; /* under mutex */
 static int apart[THREADS];
@@ -72,6 +87,15 @@ static void use_all(int number, int round) {
   }
   PKD_WITH_FAIR_MUTEX(&fair) {
     by_fair++;
+    pkd_fair_mutex_bump(&fair);
+    by_fair++;
+  }
+  PKD_WITH_REMUTEX(&re) {
+    PKD_WITH_REMUTEX(&re) {
+      by_re++;
+    }
+    pkd_remutex_bump(&re);
+    by_re++;
   }
   read_and_write(round);
   pkd_sem_acquire(&sem, 1);
@@ -97,15 +121,70 @@ static void meet_at_condition(void) {
   pkd_mutex_unlock(&mutex);
 }
 
+static void meet_at_the_others(void) {
+  pkd_fair_mutex_lock(&fair);
+  if (++fair_arrived == THREADS)
+    pkd_cond_broadcast(&cond_fair);
+  while (fair_arrived < THREADS)
+    pkd_cond_wait_fair(&cond_fair, &fair);
+  by_fair++;
+  pkd_fair_mutex_unlock(&fair);
+  pkd_rwlock_wrlock(&rwlock);
+  if (++rwlock_arrived == THREADS)
+    pkd_cond_broadcast(&cond_rwlock);
+  while (rwlock_arrived < THREADS)
+    pkd_cond_wait_wrlock(&cond_rwlock, &rwlock);
+  by_rwlock++;
+  pkd_rwlock_wrunlock(&rwlock);
+}
+
+static int initialise(void* arg) {
+  by_once = *(int*)arg + 1;
+  return 0;
+}
+
+/* The first writes and shows what it wrote by a cell and by a token. */
+static void show_and_see(int number) {
+  struct big big = {&by_cell, {0}};
+
+  if (number == 0) {
+    by_cell = 1;
+    pkd_cell_store(&cell, &big);
+    PKD_WITH_MUTEX(&mutex) {
+      while (!has_partner)
+        pkd_mutex_bump(&mutex);
+    }
+    by_token = 1;
+    pkd_thread_unpark(partner);
+  } else if (number == 1) {
+    PKD_WITH_MUTEX(&mutex) {
+      partner = pkd_thread_self();
+      has_partner = 1;
+    }
+    pkd_thread_park(PKD_FOREVER);
+    by_token++;
+    do {
+      pkd_cell_load(&cell, &big);
+    } while (big.shown == NULL);
+    ++*big.shown;
+  }
+}
+
 static void* run(void* arg) {
   int number = *(int*)arg;
   int sum = 0;
 
+  pkd_once_try(&once, initialise, &number);
+  sum += by_once;
+  show_and_see(number);
+
   for (int round = 1; round <= ROUNDS; round++)
     use_all(number, round);
   meet_at_condition();
+  meet_at_the_others();
   by_latch[number] = 1;
   pkd_latch_arrive_and_wait(&latch);
+  sum = 0;
   for (int i = 0; i < THREADS; i++)
     sum += by_latch[i];
   *(int*)arg = sum;

@@ -8,9 +8,15 @@
  *
  * In any order, and without the deadlock of two tasks that hold what the other
  * wants: a request enters all its queues in one step, so of two requests the same
- * one is ahead in every queue they share. A lock whose turn has come for it is
- * kept for it until the others' have, too; so nobody starves. (It does not help
- * one who holds a lock and *then* asks for more: ask for all at once.)
+ * one is ahead in every queue they share. (It does not help one who holds a lock
+ * and *then* asks for more: ask for all at once.)
+ *
+ * A lock whose turn has come is kept for the request until the others' have, too:
+ * it is locked and nobody works under it, for as long as the owners of the others,
+ * and those ahead there, take. That is the price of being served: to leave it
+ * free would mean that who came later overtakes, and a request for several could
+ * wait for ever for the moment in which all are free at once. So name few locks
+ * at once, and not a busy one together with one that is held for long.
  *
  * Source of the rule: the ordered enqueueing of conservative two-phase locking. */
 #ifndef PARKADE_ASYNC_MANY_H
