@@ -73,12 +73,21 @@ uint64_t pkd__os_now(void) {
   return (uint64_t)now.tv_sec * NS + (uint64_t)now.tv_nsec;
 }
 
-unsigned pkd__os_cpus(void) {
+static unsigned cpus_of(pid_t thread) {
   cpu_set_t set;
 
-  if (sched_getaffinity(0, sizeof set, &set) != 0)
+  if (sched_getaffinity(thread, sizeof set, &set) != 0)
     return 2; /* more processors than the set holds */
   return (unsigned)CPU_COUNT(&set);
+}
+
+/* A set belongs to a thread. The one that asks may be pinned, as workers are;
+ * the first thread has what the process was started with, unless it is. */
+unsigned pkd__os_cpus(void) {
+  unsigned mine = cpus_of(0);
+  unsigned first = cpus_of(getpid());
+
+  return mine > first ? mine : first;
 }
 
 uintptr_t pkd__os_thread_id(void) {

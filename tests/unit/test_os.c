@@ -13,6 +13,7 @@
 #include "support/test.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -130,7 +131,7 @@ static void a_deadline_beyond_all_clocks_is_waited_for(void** state) {
       UINT64_MAX,          UINT64_MAX - 1,
       INT64_MAX,           (uint64_t)1 << 63,
       INT32_MAX * second,  INT32_MAX * second - 1,
-      UINT32_MAX * second, (UINT32_MAX + 1ul) * second,
+      UINT32_MAX * second, ((uint64_t)1 << 32) * second,
   };
 
   (void)state;
@@ -250,6 +251,25 @@ static void there_is_at_least_one_processor(void** state) {
   assert_true(pkd__os_cpus() >= 1);
 }
 
+static void ask_while_pinned(void* arg, unsigned number) {
+  cpu_set_t set;
+  int cpu = sched_getcpu();
+
+  (void)number;
+  CPU_ZERO(&set);
+  CPU_SET(cpu < 0 ? 0 : cpu, &set);
+  if (sched_setaffinity(0, sizeof set, &set) == 0)
+    *(unsigned*)arg = pkd__os_cpus();
+}
+
+static void a_pinned_thread_does_not_speak_for_all(void** state) {
+  unsigned found = pkd__os_cpus();
+
+  (void)state;
+  team_run(1, ask_while_pinned, &found);
+  assert_int_equal(found, pkd__os_cpus());
+}
+
 static int told_of_fork;
 
 static void note_fork(void) {
@@ -305,6 +325,7 @@ int main(void) {
       cmocka_unit_test(errno_stays_as_it_was),
       cmocka_unit_test(living_threads_have_different_numbers),
       cmocka_unit_test(there_is_at_least_one_processor),
+      cmocka_unit_test(a_pinned_thread_does_not_speak_for_all),
       cmocka_unit_test(now_and_then_comes_seldom_but_comes),
       cmocka_unit_test(a_forked_child_is_told_and_can_wait),
   };
