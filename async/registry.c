@@ -96,15 +96,15 @@ bool pkd__thread_has_loop(void) {
 
 /* A fork must not find the list half changed, nor locked by a thread that the
  * child does not have. */
-static void before_fork(void) {
+static void before_fork(void) PKD_ACQUIRE(lock) {
   pkd_mutex_lock(&lock);
 }
 
-static void after_fork(void) {
+static void after_fork(void) PKD_RELEASE(lock) {
   pkd_mutex_unlock(&lock);
 }
 
-static void in_child(void) {
+static void in_child(void) PKD_RELEASE(lock) {
   /* The loops of the parent are not to be looked at any more. */
   for (struct pkd__home* h = homes; h != NULL; h = h->next)
     pkd__store_relaxed(&h->patience, 0); /* relaxed: the only thread */

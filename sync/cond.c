@@ -149,7 +149,7 @@ int pkd__cond_wait(pkd_cond_t* c, void* lock, enum pkd__cond_kind kind,
 
 int pkd__cond_wait_and_lock(pkd_cond_t* c, pkd_mutex_t* m,
                             const pkd_cancel_t* cancel,
-                            pkd_deadline_t deadline) {
+                            pkd_deadline_t deadline) PKD_NO_ANALYSIS {
   uint64_t token = pkd__cond_token(PKD__COND_MUTEX);
   struct wait w = {c, m, pkd__cond_lock_of(token)};
   pkd_parked_t parked = {0, 0};

@@ -23,7 +23,7 @@ _Static_assert((int)PKD__COND_RDLOCK == (int)PKD__RW_READ &&
 
 /* --- the mutex ------------------------------------------------------------- */
 
-static void mutex_unlock(void* m) {
+static void mutex_unlock(void* m) PKD_NO_ANALYSIS {
   pkd_mutex_unlock(m);
 }
 
@@ -60,7 +60,7 @@ static const struct pkd__cond_lock mutex = {
 
 /* --- the fair mutex -------------------------------------------------------- */
 
-static void fair_unlock(void* m) {
+static void fair_unlock(void* m) PKD_NO_ANALYSIS {
   pkd_fair_mutex_unlock(m);
 }
 
@@ -118,11 +118,11 @@ static const struct pkd__cond_lock fair_mutex = {
 
 /* --- the reader-writer lock ------------------------------------------------ */
 
-static void rd_unlock(void* l) {
+static void rd_unlock(void* l) PKD_NO_ANALYSIS {
   pkd_rwlock_rdunlock(l);
 }
 
-static void wr_unlock(void* l) {
+static void wr_unlock(void* l) PKD_NO_ANALYSIS {
   pkd_rwlock_wrunlock(l);
 }
 

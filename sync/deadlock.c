@@ -85,7 +85,7 @@ static void take_record(void) {
 }
 
 /* @return false: not watched, or in here already; nothing is locked then */
-static bool enter(void) {
+static bool enter(void) PKD__ANALYSIS(try_acquire_capability(true, guard)) {
   /* relaxed: what is noted is under the guard */
   if (inside || gone || pkd__load_relaxed(&pkd__watching) == 0)
     return false;
@@ -107,7 +107,7 @@ static bool enter(void) {
 
 /* Sends what was found with nothing locked; `inside` keeps the callback's own
  * locks out. */
-static void leave(const struct pkd__finding* finding) {
+static void leave(const struct pkd__finding* finding) PKD_RELEASE(guard) {
   pkd_deadlock_cb cb = report_cb;
   void* data = report_data;
 

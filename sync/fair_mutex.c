@@ -90,7 +90,7 @@ void pkd__fair_mutex_unlock_slow(pkd_fair_mutex_t* m) {
   unlock("pkd_fair_mutex_unlock", m);
 }
 
-void pkd__fair_mutex_bump(pkd_fair_mutex_t* m) {
+void pkd__fair_mutex_bump(pkd_fair_mutex_t* m) PKD_NO_ANALYSIS {
   uint8_t old = pkd__load_relaxed(&m->word); /* relaxed: a hint */
 
   if (pkd__fair_is_free(old))

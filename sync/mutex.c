@@ -252,7 +252,7 @@ void pkd__mutex_unlock_fair(pkd_mutex_t* m) {
   unlock("pkd_mutex_unlock_fair", m, true);
 }
 
-void pkd__mutex_bump(pkd_mutex_t* m) {
+void pkd__mutex_bump(pkd_mutex_t* m) PKD_NO_ANALYSIS {
   uint8_t old = pkd__load_relaxed(&m->word); /* relaxed: a hint */
 
   if (pkd__mutex_is_free(old))

@@ -30,7 +30,7 @@ static void settle(pkd_remutex_t* m, uintptr_t self, uint32_t count) {
   m->count = count;
 }
 
-void pkd__remutex_lock(pkd_remutex_t* m) {
+void pkd__remutex_lock(pkd_remutex_t* m) PKD_NO_ANALYSIS {
   uintptr_t self = pkd__os_thread_id();
 
   if (!is_mine(m, self)) {
@@ -41,7 +41,7 @@ void pkd__remutex_lock(pkd_remutex_t* m) {
   }
 }
 
-int pkd__remutex_trylock(pkd_remutex_t* m) {
+int pkd__remutex_trylock(pkd_remutex_t* m) PKD_NO_ANALYSIS {
   uintptr_t self = pkd__os_thread_id();
 
   if (is_mine(m, self))
@@ -53,7 +53,7 @@ int pkd__remutex_trylock(pkd_remutex_t* m) {
 }
 
 int pkd__remutex_lock_cancellable(pkd_remutex_t* m, const pkd_cancel_t* cancel,
-                                  pkd_deadline_t deadline) {
+                                  pkd_deadline_t deadline) PKD_NO_ANALYSIS {
   uintptr_t self = pkd__os_thread_id();
   int rc;
 
@@ -82,17 +82,17 @@ static bool once_less(const char* call, pkd_remutex_t* m) {
   return true;
 }
 
-void pkd__remutex_unlock(pkd_remutex_t* m) {
+void pkd__remutex_unlock(pkd_remutex_t* m) PKD_NO_ANALYSIS {
   if (once_less("pkd_remutex_unlock", m))
     pkd_mutex_unlock(&m->mutex);
 }
 
-void pkd__remutex_unlock_fair(pkd_remutex_t* m) {
+void pkd__remutex_unlock_fair(pkd_remutex_t* m) PKD_NO_ANALYSIS {
   if (once_less("pkd_remutex_unlock_fair", m))
     pkd_mutex_unlock_fair(&m->mutex);
 }
 
-void pkd__remutex_bump(pkd_remutex_t* m) {
+void pkd__remutex_bump(pkd_remutex_t* m) PKD_NO_ANALYSIS {
   uint32_t count;
 
   check_mine("pkd_remutex_bump", m);
