@@ -97,8 +97,8 @@ static void attach_without_memory_leaves_nothing_behind(void** state) {
   pid_t child;
 
   (void)state;
-  if (PKD_TEST_SLOW || SANITIZED)
-    skip(); /* a sanitizer does not live within a limit */
+  if (PKD_TEST_SLOW || SANITIZED || WRAPPED)
+    skip(); /* neither a sanitizer nor qemu lives within a limit */
   child = fork();
   if (child == 0)
     _exit(attach_without_memory());
