@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
 #define X(name, package) report_missing(name, package);
   BENCH_MISSING
 #undef X
+  work_sizes();
   work_mutex_alone();
   work_mutex_contended();
   work_mutex_wake();
@@ -76,6 +77,5 @@ int main(int argc, char** argv) {
   work_async();
   work_locked();
 #endif
-  work_sizes();
   return report_end();
 }

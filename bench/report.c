@@ -198,6 +198,8 @@ void report_cell(const struct cell* cell) {
            "vain\n",
            cell->disturbed, cell->rounds * cell->candidates);
   fflush(stdout);
+  if (figures != NULL)
+    fflush(figures); /* whole cells only, if the run is stopped */
 }
 
 void report_missing(const char* name, const char* package) {
