@@ -415,6 +415,7 @@ static uint64_t rest(const struct options* options, uint64_t leg) {
 
   sleep_for(pause);
   while (options->yield_to != NULL && access(options->yield_to, F_OK) == 0) {
+    watchdog_set((unsigned)(2 * STUCK / SECOND)); /* they may take long */
     sleep_for(SECOND);
     yielded += SECOND;
   }
