@@ -154,6 +154,8 @@ static void a_wake_does_not_read_the_word(void** state) {
   void* page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
   (void)state;
+  if (WRAPPED)
+    skip(); /* valgrind holds that the kernel reads it */
   assert_ptr_not_equal(page, MAP_FAILED);
   pkd__os_wake(page);
   munmap(page, 4096);

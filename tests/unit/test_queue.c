@@ -250,9 +250,10 @@ static void random_steps_agree_with_the_model(void** state) {
 }
 
 /* 20,000 waiters at other addresses of the *same* bucket, where a fair share of
- * a bucket would need 80 million in all, cost a few dozen steps. */
+ * a bucket would need 80 million in all, cost a few dozen steps. Where an address
+ * has 32 bits there are not that many. */
 static void the_tree_stays_flat_with_many_addresses(void** state) {
-  enum { MANY = 20000 };
+  enum { MANY = sizeof(void*) > 4 ? 20000 : 2000 };
   pkd_waiter_t* many = calloc(MANY, sizeof *many);
   uintptr_t address = 0x10000;
   uint64_t bucket = pkd__hash((const void*)address) >> (64 - PKD_BUCKET_BITS);
@@ -266,7 +267,7 @@ static void the_tree_stays_flat_with_many_addresses(void** state) {
       pkd__queue_push(pkd__queue_find(&root, key), key, &many[i++], false);
   }
   assert_int_equal(check_tree(root, 0, 0), MANY);
-  assert_in_range(height(root), 15, 45);
+  assert_in_range(height(root), sizeof(void*) > 4 ? 15 : 11, 45);
   free(many);
   root = NULL;
 }
