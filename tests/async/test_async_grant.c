@@ -2,6 +2,8 @@
  *
  * test_async_grant.c - a loop that is stuck does not keep the others waiting.
  *
+ * (Long, for it has every state of the picture in async/grant.h.)
+ *
  * Loop B is stalled by the test, for as long as the test likes; what it was
  * granted is taken back, and no test depends on when. Before an order of answers
  * is looked at, loop B has all the patience it needs again. */
@@ -784,7 +786,136 @@ static void the_child_of_a_fork_has_a_watchdog_of_its_own(void** state) {
   assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-int main(void) {
+/* --- all at once ------------------------------------------------------------ */
+
+static uint64_t seed;
+
+enum { STORM_LOOPS = 3, STORM_TASKS = 6, STORM_THREADS = 2 };
+
+static struct {
+  pkd_async_mutex_t mutex; /* lets some overtake */
+  int inside;              /* under it */
+  long sections;           /* under it */
+  atomic_int wrong;
+  atomic_long cancelled;
+} storm;
+
+struct storm_task {
+  pkd_req_t req;
+  struct storm_loop* loop;
+  int left;
+};
+
+struct storm_loop {
+  pthread_t thread;
+  uv_loop_t uv;
+  pkd_loop_t loop;
+  rng_t rng;
+  struct storm_task task[STORM_TASKS];
+  uint64_t revoked;
+};
+
+static void storm_section(void) {
+  storm.wrong += storm.inside++ != 0;
+  storm.sections++;
+  storm.inside--;
+}
+
+static void storm_start(struct storm_task* task);
+
+static void storm_answer(pkd_req_t* req, int status) {
+  struct storm_task* task = (struct storm_task*)req;
+  rng_t* rng = &task->loop->rng;
+
+  if (status == 0) {
+    storm_section();
+    storm.wrong += pkd_async_mutex_unlock(req, &storm.mutex) != 0;
+  } else {
+    storm.wrong += status != UV_ECANCELED && status != UV_ETIMEDOUT;
+    storm.cancelled++;
+  }
+  if (rng_below(rng, 60) == 0)
+    uv_sleep(10); /* this loop is stuck for a while */
+  if (--task->left > 0)
+    storm_start(task);
+}
+
+static void storm_start(struct storm_task* task) {
+  rng_t* rng = &task->loop->rng;
+
+  if (rng_below(rng, 8) == 0)
+    pkd_req_set_timeout(&task->req, 1 + rng_below(rng, 4));
+  storm.wrong += pkd_async_mutex_lock(&task->loop->loop, &task->req,
+                                      &storm.mutex, storm_answer) != 0;
+  /* One of the others, which may be anywhere on its way. */
+  if (rng_below(rng, 8) == 0)
+    pkd_req_cancel(&task->loop->task[rng_below(rng, STORM_TASKS)].req);
+}
+
+static void* storm_run(void* arg) {
+  struct storm_loop* loop = arg;
+  pkd_loop_grants_t grants;
+
+  uv_loop_init(&loop->uv);
+  pkd_loop_attach(&loop->loop, &loop->uv);
+  pkd_loop_set_grant_timeout(&loop->loop, 1);
+  for (int i = 0; i < STORM_TASKS; i++) {
+    loop->task[i].loop = loop;
+    loop->task[i].left = ROUNDS(400);
+    storm_start(&loop->task[i]);
+  }
+  uv_run(&loop->uv, UV_RUN_DEFAULT);
+  pkd_loop_get_grants(&loop->loop, &grants);
+  loop->revoked = grants.revoked;
+  storm.wrong += grants.undelivered != 0;
+  pkd_loop_detach(&loop->loop, NULL);
+  uv_run(&loop->uv, UV_RUN_DEFAULT);
+  storm.wrong += uv_loop_close(&loop->uv) != 0;
+  return NULL;
+}
+
+static void* storm_block(void* arg) {
+  pkd_req_t req = {0};
+
+  (void)arg;
+  for (int i = 0; i < ROUNDS(1000); i++) {
+    storm.wrong +=
+        pkd_async_mutex_lock_blocking(&req, &storm.mutex, PKD_FOREVER) != 0;
+    storm_section();
+    storm.wrong += pkd_async_mutex_unlock(&req, &storm.mutex) != 0;
+  }
+  return NULL;
+}
+
+static void loops_that_stall_at_random_lose_nothing(void** state) {
+  static struct storm_loop loops[STORM_LOOPS];
+  pthread_t threads[STORM_THREADS];
+  uint64_t revoked = 0;
+
+  (void)state;
+  memset(&storm, 0, sizeof storm);
+  pkd_async_mutex_init(&storm.mutex, PKD_ASYNC_MUTEX_OVERTAKES);
+  for (int i = 0; i < STORM_LOOPS; i++) {
+    loops[i].rng = rng_stream(seed, (unsigned)i);
+    pthread_create(&loops[i].thread, NULL, storm_run, &loops[i]);
+  }
+  for (int i = 0; i < STORM_THREADS; i++)
+    pthread_create(&threads[i], NULL, storm_block, NULL);
+  for (int i = 0; i < STORM_THREADS; i++)
+    pthread_join(threads[i], NULL);
+  for (int i = 0; i < STORM_LOOPS; i++) {
+    pthread_join(loops[i].thread, NULL);
+    revoked += loops[i].revoked;
+  }
+  assert_int_equal(storm.wrong, 0);
+  assert_int_equal(storm.sections + storm.cancelled,
+                   STORM_LOOPS * STORM_TASKS * ROUNDS(400) +
+                       STORM_THREADS * ROUNDS(1000));
+  assert_int_equal(pkd_async_mutex_destroy(&storm.mutex), 0);
+  print_message("%lu grants were taken back\n", (unsigned long)revoked);
+}
+
+int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
       WITH_STUCK_LOOP(another_loop_goes_on_while_one_is_stuck),
       WITH_STUCK_LOOP(a_thread_goes_on_while_a_loop_is_stuck),
@@ -821,7 +952,9 @@ int main(void) {
       WITH_STUCK_LOOP(grants_tell_what_lies_undelivered_and_how_long),
       IN_ONE_WORLD(a_grant_timeout_can_be_set_until_the_detach),
       WITH_STUCK_LOOP(the_child_of_a_fork_has_a_watchdog_of_its_own),
+      cmocka_unit_test(loops_that_stall_at_random_lose_nothing),
   };
 
+  seed = rng_seed_of(argc, argv);
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
