@@ -207,11 +207,16 @@ void report_missing(const char* name, const char* package) {
 }
 
 int report_end(void) {
+  bool written = true;
+
   if (goals != 0)
     printf("\n%u goals, %u met, %u missed\n", goals, goals - missed, missed);
-  if ((figures != NULL && fclose(figures) != 0) |
-      (tables != NULL && fclose(tables) != 0)) {
-    perror("benchmarks.tsv");
+  if (figures != NULL)
+    written &= fclose(figures) == 0;
+  if (tables != NULL)
+    written &= fclose(tables) == 0;
+  if (!written) {
+    fprintf(stderr, "parkade-bench: %s: not written\n", bench_options.out);
     return 2;
   }
   return 0;
