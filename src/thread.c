@@ -101,7 +101,8 @@ int pkd_parker_sleep(pkd_parker_t* parker, pkd_deadline_t deadline) {
    * unpark token and what the lock guards among it. */
   while (pkd__load_acquire(&parker->word) == 0) {
     if (pkd__os_wait(&parker->word, 0, deadline) == -ETIMEDOUT &&
-        pkd__load_acquire(&parker->word) == 0) /* (P1) */
+        /* relaxed: if it is there, (P1) looks again */
+        pkd__load_relaxed(&parker->word) == 0)
       return -ETIMEDOUT;
   }
   return 0;

@@ -20,6 +20,12 @@ typedef struct pair {
 
 typedef PKD_CELL(pair_t) cell_t;
 
+typedef struct odd {
+  uint16_t part[5]; /* more than a word, and no whole number of pieces */
+} odd_t;
+
+typedef PKD_CELL(odd_t) odd_cell_t;
+
 typedef struct shared {
   pkd_event_t event;
   pkd_sem_t sem;
@@ -27,6 +33,7 @@ typedef struct shared {
   pkd_remutex_t re;
   pkd_cancel_t cancel;
   cell_t cell;
+  odd_cell_t odd;
   int data;
   int entered;
 } shared_t;
@@ -273,6 +280,30 @@ static void cell(int writers) {
   explore_join();
 }
 
+static void stores_odd(void* arg) {
+  odd_t odd = {{1, 1, 1, 1, 1}};
+
+  (void)arg;
+  pkd_cell_store(&s->odd, &odd);
+}
+
+static void loads_odd(void* arg) {
+  odd_t odd;
+
+  (void)arg;
+  pkd_cell_load(&s->odd, &odd);
+  for (int i = 1; i < 5; i++)
+    explore_assert(odd.part[i] == odd.part[0]);
+}
+
+static void odd_cell(int unused) {
+  (void)unused;
+  start();
+  spawn(loads_odd, 1);
+  spawn(stores_odd, 1);
+  explore_join();
+}
+
 static void cell_adds(int threads) {
   pair_t pair;
 
@@ -386,6 +417,7 @@ const explore_scenario_t explore_locks[] = {
     {"sync/remutex-of-three", remutex, 3, OK, 0, WIDE},
     {"sync/cell", cell, 1, OK, 0, DEEP},
     {"sync/cell-two-writers", cell, 2, OK, 0, WIDE},
+    {"sync/cell-odd", odd_cell, 0, OK, 0, DEEP},
     {"sync/cell-adds", cell_adds, 2, OK, 0, DEEP},
     {"sync/token-wait", token, 0, OK, 0, DEEP},
     {"sync/token-ask", token, 1, OK, 0, DEEP},

@@ -155,6 +155,27 @@ static void upgradable(void* arg) {
   pkd_rwlock_upunlock(&s->l);
 }
 
+/* What upgradable holders keep from each other, though readers are there. */
+static void changes_under_up(void* arg) {
+  (void)arg;
+  pkd_rwlock_uplock(&s->l);
+  change();
+  pkd_rwlock_upunlock(&s->l);
+}
+
+static void changes_under_up_fair(void* arg) {
+  (void)arg;
+  pkd_rwlock_uplock(&s->l);
+  change();
+  pkd_rwlock_upunlock_fair(&s->l);
+}
+
+/* In vain, with a reader that stays. */
+static void gives_up_writing(void* arg) {
+  (void)arg;
+  explore_assert(pkd_rwlock_wrlock_until(&s->l, SOON) == -ETIMEDOUT);
+}
+
 static void upgrades(void* arg) {
   int value;
 
@@ -296,6 +317,26 @@ static void freed_by_the_writer(int timed) {
   scenario_nobody_at(l);
 }
 
+/* Upgradable holders one after the other, while somebody reads all the time: the
+ * one who leaves gives up its share and wakes the next, or looks for one and finds
+ * only a writer, who must not come in yet. */
+static void up_beside_a_reader(int writer) {
+  int changed = 0;
+
+  s = explore_need(sizeof *s);
+  explore_name(&s->l, sizeof s->l, "rwlock");
+  pkd_rwlock_rdlock(&s->l);
+  explore_spawn(writer ? changes_under_up_fair : changes_under_up, NULL);
+  explore_spawn(writer ? gives_up_writing : changes_under_up, NULL);
+  explore_spawn(changes_under_up, NULL);
+  explore_join();
+  for (int i = 0; i < 3; i++)
+    changed += s->done[i];
+  explore_assert(s->value == changed);
+  pkd_rwlock_rdunlock(&s->l);
+  scenario_nobody_at(&s->l);
+}
+
 #define OK EXPLORE_OK
 
 const explore_scenario_t explore_rwlock[] = {
@@ -314,6 +355,18 @@ const explore_scenario_t explore_rwlock[] = {
      OK,
      0,
      {.preemptions = 2, .jumps = 2}},
+    {"rwlock/three-up-beside-a-reader",
+     up_beside_a_reader,
+     0,
+     OK,
+     0,
+     {.preemptions = 2, .stale = 1}},
+    {"rwlock/fair-up-beside-a-reader",
+     up_beside_a_reader,
+     1,
+     OK,
+     0,
+     {.preemptions = 2, .timeouts = 1}},
     {"rwlock/stale", by_phases, 1, OK, 0, {.preemptions = 2, .stale = 1}},
     {"rwlock/fair", by_phases, 3, OK, 0, {.preemptions = 2}},
     {"rwlock/recursive", by_phases, 4, OK, 0, {.preemptions = 2}},
