@@ -1,23 +1,24 @@
 /* mutex.pml - the byte of pkd_mutex_t: barging, one designated waker, hand-off.
  *
- * N threads lock once each; any of them may time out in the queue, any unlock
- * may find its waiter past its due and hand over. One atomic step here is one
- * atomic operation there; the lot's lock is the bit `lot`.
+ * N threads lock once each; any may time out in the queue, any unlock may find its
+ * waiter past its due and hand over. One atomic step here is one atomic operation
+ * there; the lot's lock is the bit `lot`.
  *
- * Safety: mutual exclusion; at the end the byte is free and the queue empty; no
- * thread is left asleep (an invalid end state). Liveness: under weak fairness
- * everybody comes through. With -DBUG_CLEAR a designated waker forgets to give
- * its bit back before it sleeps, with -DBUG_HIDE one that was hidden does not
- * show the queue again: the search must then find a sleeper for ever.
- */
+ * Safety: mutual exclusion; in the end the byte is free, the queue empty, nobody
+ * asleep (an invalid end state). Liveness: under weak fairness everybody comes
+ * through. -DBUG_CLEAR: a designated waker forgets to give its bit back before it
+ * sleeps; -DBUG_HIDE: one that was hidden does not show the queue again. */
 #ifndef N
 #define N 4
 #endif
-#ifdef BUG_HIDE
-#define LATE 0           /* a deadline would save the one who is forgotten */
-#else
-#define LATE 2           /* deadlines that pass, in all */
+#ifndef BUG_HIDE
+#define BUG_HIDE 0
 #endif
+#ifndef BUG_CLEAR
+#define BUG_CLEAR 0
+#endif
+#define LATE (2 - 2 * BUG_HIDE)  /* deadlines that pass, in all; one would save
+                                    the one who is forgotten */
 #define WAKER 1
 #define HANDOFF 2
 
@@ -27,8 +28,7 @@ chan queue = [N] of { byte };
 byte woken[N];           /* the parker of each: 0 asleep, else the token */
 byte inside, done, late;
 
-inline lot_lock()   { atomic { lot == 0 -> lot = 1 } }
-inline lot_unlock() { lot = 0 }
+inline lot_lock() { atomic { lot == 0 -> lot = 1 } }
 
 inline unlock(me) {
   do
@@ -36,8 +36,8 @@ inline unlock(me) {
   :: atomic { (P && W) -> skip };               /* now and then: hide both */
      lot_lock();
      if
-     :: atomic { W -> L = 0; P = 0; W = 0 }; lot_unlock(); break
-     :: atomic { !W -> skip }; lot_unlock()     /* look again */
+     :: atomic { W -> L = 0; P = 0; W = 0 }; lot = 0; break
+     :: atomic { !W -> skip }; lot = 0               /* look again */
      fi
   :: atomic { (P && !W) -> skip };
      lot_lock();
@@ -45,12 +45,12 @@ inline unlock(me) {
      :: nempty(queue) ->
         queue?other;
         if
-        :: atomic { true -> W = 1; L = 0; P = nempty(queue) };   /* let go */
-           lot_unlock(); woken[other] = WAKER
-        :: atomic { nempty(queue) -> skip }; lot_unlock(); woken[other] = HANDOFF
-        :: atomic { empty(queue) -> P = 0 }; lot_unlock(); woken[other] = HANDOFF
+        :: atomic { true -> W = 1; L = 0; P = nempty(queue) };    /* let go */
+           lot = 0; woken[other] = WAKER
+        :: atomic { true -> P = (P && nempty(queue)) };           /* hand over */
+           lot = 0; woken[other] = HANDOFF
         fi
-     :: empty(queue) -> atomic { L = 0; P = 0 }; lot_unlock()
+     :: empty(queue) -> atomic { L = 0; P = 0 }; lot = 0
      fi;
      break
   od
@@ -62,47 +62,33 @@ proctype Thread(byte me) {
 
   do
   :: atomic { !L -> L = 1;
-              if
-              :: waker && W -> W = 0
-              :: waker && !W -> skip                 /* it was hidden */
-#ifndef BUG_HIDE
-                 ; P = 1
-#endif
-              :: else
-              fi;
-              waker = 0; mine = 1; break }
-  :: atomic { L -> P = 1;                        /* announce, then park */
-#ifndef BUG_CLEAR
-              if :: waker -> W = 0 :: else fi
-#endif
-     };
+       P = P || (waker && !W && !BUG_HIDE);      /* it was hidden: show it */
+       W = W && !waker; waker = 0; mine = 1; break }
+  :: atomic { L -> P = 1; W = W && (!waker || BUG_CLEAR) };  /* announce, park */
      woken[me] = 0; asleep = 0;
      lot_lock();
      if
-     :: atomic { (L && P) -> asleep = 1; n = 0;
-          if :: waker -> n = len(queue) :: else fi;
-          queue!me;                              /* a waker: to the front */
-          do :: n > 0 -> queue?other; queue!other; n-- :: else -> break od }
+     :: atomic { (L && P) -> asleep = 1; n = waker * len(queue); queue!me;
+          do                                     /* a waker: to the front */
+          :: n > 0 -> queue?other; queue!other; n--
+          :: else -> break
+          od }
      :: else
      fi;
-     lot_unlock();
-     waker = 0;
+     lot = 0; waker = 0;
      if
      :: !asleep
-     :: asleep ->
+     :: asleep && woken[me] == HANDOFF -> mine = 1; break
+     :: asleep && woken[me] == WAKER -> waker = 1
+     :: asleep && late < LATE -> late++;         /* the deadline */
+        lot_lock();
         if
-        :: woken[me] == HANDOFF -> mine = 1; break
-        :: woken[me] == WAKER -> waker = 1
-        :: late < LATE -> late++;                /* the deadline */
-           lot_lock();
-           if
-           :: atomic { queue??[eval(me)] -> queue??eval(me); n = len(queue);
-                       if :: n == 0 -> P = 0 :: n > 0 fi };
-              lot_unlock(); break
-           :: else -> lot_unlock(); woken[me] != 0;      /* chosen already */
-              if :: woken[me] == HANDOFF -> mine = 1; break
-                 :: else -> waker = 1 fi
-           fi
+        :: atomic { queue??[eval(me)] -> queue??eval(me);
+             P = P && nempty(queue) };
+           lot = 0; break
+        :: else -> lot = 0; woken[me] != 0;      /* chosen already */
+           if :: woken[me] == HANDOFF -> mine = 1; break
+           :: else -> waker = 1 fi
         fi
      fi
   od;
