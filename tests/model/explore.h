@@ -81,6 +81,7 @@ extern const explore_scenario_t explore_many[];
 extern const explore_scenario_t explore_permits[];
 extern const explore_scenario_t explore_sync_grid[];
 extern const explore_scenario_t explore_async_grid[];
+extern const explore_scenario_t explore_shim[];
 
 /** Called unwatched at the start of each execution; scenario.c. */
 void explore_prepare(void);

@@ -4,8 +4,9 @@
  *
  * A job is a slot whose state says whose it is: the pool takes it from QUEUED,
  * the loop finds it OVER, a cancel comes before either. libuv orders these steps
- * by its mutexes; here the state's release and acquire do, and nothing else. The
- * scenario spawns shim_pool() as a thread like any other, and ends it. */
+ * by its mutexes; here the state's release and acquire do, and `ends`, without
+ * which the loop, woken by an end, might not see it yet. The scenario spawns
+ * shim_pool() as a thread like any other, and ends it. */
 #include "uv_pool.h"
 
 #include "atomic.h"
@@ -22,11 +23,17 @@ typedef struct job {
 
 static job_t jobs[JOBS];
 static uint32_t posts; /* atomic: changes with every job, and at the end */
+static uint32_t ends;  /* atomic: orders an end before the loop's look for it */
 static bool stopping;  /* atomic */
 
 static void ring(void) {
   pkd__add_release(&posts, 1);
   pkd__os_wake(&posts);
+}
+
+static void tell(uv_loop_t* loop) {
+  pkd__exchange_release(&ends, 1);
+  shim_loop_wake(loop);
 }
 
 int uv_queue_work(uv_loop_t* loop, uv_work_t* req, uv_work_cb work_cb,
@@ -54,13 +61,14 @@ int uv_cancel(uv_req_t* req) {
       continue;
     if (!pkd__cas_acq_rel(&jobs[i].state, &queued, CANCELLED))
       return UV_EBUSY;
-    shim_loop_wake(jobs[i].req->loop);
+    tell(jobs[i].req->loop);
     return 0;
   }
   return UV_EBUSY;
 }
 
 void shim_pool_deliver(uv_loop_t* loop) {
+  pkd__exchange_acquire(&ends, 0);
   for (int i = 0; i < JOBS; i++) {
     uint32_t state = pkd__load_acquire(&jobs[i].state);
     uv_work_t* req;
@@ -86,7 +94,7 @@ static bool run_one(void) {
     loop = jobs[i].req->loop;
     jobs[i].req->work_cb(jobs[i].req);
     pkd__store_release(&jobs[i].state, OVER);
-    shim_loop_wake(loop);
+    tell(loop);
     return true;
   }
   return false;

@@ -36,6 +36,7 @@ typedef struct inner {
   uint64_t due;     /* timer: ms */
   uint32_t pending; /* async: atomic, the flag that swallows repeated sends */
   uint32_t flags;
+  uint32_t started; /* timer: which start of its loop's that was */
 } inner_t;
 
 typedef struct shim_loop {
@@ -43,6 +44,7 @@ typedef struct shim_loop {
   bool stopped;
   uint64_t now; /* ms */
   unsigned jobs;
+  uint32_t starts; /* of timers */
   unsigned count;
   uv_handle_t* handle[HANDLES];
 } shim_loop_t;
@@ -113,7 +115,7 @@ static void init(uv_loop_t* uv, uv_handle_t* handle, uv_handle_type type) {
     explore_fail("more than %d handles in a loop", HANDLES);
   handle->loop = uv;
   handle->type = type;
-  *inner_of(handle) = (inner_t){NULL, 0, 0, REFERENCED};
+  *inner_of(handle) = (inner_t){NULL, 0, 0, REFERENCED, 0};
   loop->handle[loop->count++] = handle;
 }
 
@@ -211,6 +213,7 @@ int uv_timer_start(uv_timer_t* handle, uv_timer_cb cb, uint64_t timeout,
     explore_fail("the shim has no repeating timers");
   stop((uv_handle_t*)handle);
   inner->due = loop_of(handle->loop)->now + timeout;
+  inner->started = loop_of(handle->loop)->starts++;
   return start((uv_handle_t*)handle, (void (*)(void))cb);
 }
 
@@ -258,19 +261,45 @@ static bool is_active(uv_handle_t* handle, uv_handle_type type) {
   return handle->type == type && inner_of(handle)->flags & ACTIVE;
 }
 
+/* Those that are started at its beginning, if they still are when it is their
+ * turn. */
 static void run_phase(shim_loop_t* loop, uv_handle_type type) {
+  uv_handle_t* ready[HANDLES];
+  unsigned count = 0;
+
   for (unsigned i = 0; i < loop->count; i++)
     if (is_active(loop->handle[i], type))
-      call(loop->handle[i]);
+      ready[count++] = loop->handle[i];
+  for (unsigned i = 0; i < count; i++)
+    if (is_active(ready[i], type))
+      call(ready[i]);
+}
+
+/* @return the timer that is due first, of those started before `end`; or NULL */
+static uv_handle_t* first_due(shim_loop_t* loop, uint32_t end) {
+  uv_handle_t* first = NULL;
+
+  for (unsigned i = 0; i < loop->count; i++) {
+    uv_handle_t* handle = loop->handle[i];
+    const inner_t* inner = inner_of(handle);
+    if (!is_active(handle, UV_TIMER) || inner->due > loop->now ||
+        inner->started >= end)
+      continue;
+    if (first == NULL || inner->due < inner_of(first)->due ||
+        (inner->due == inner_of(first)->due &&
+         inner->started < inner_of(first)->started))
+      first = handle;
+  }
+  return first;
 }
 
 static void run_timers(shim_loop_t* loop) {
-  for (unsigned i = 0; i < loop->count; i++) {
-    uv_handle_t* handle = loop->handle[i];
-    if (is_active(handle, UV_TIMER) && inner_of(handle)->due <= loop->now) {
-      stop(handle);
-      call(handle);
-    }
+  uint32_t end = loop->starts;
+  uv_handle_t* timer;
+
+  while ((timer = first_due(loop, end)) != NULL) {
+    stop(timer);
+    call(timer);
   }
 }
 
