@@ -137,24 +137,24 @@ static void loop_comes_again(void* arg) {
 }
 
 /* Keeps the mutex for one more turn of its loop. */
-static void unlock_in_check(uv_check_t* check) {
-  pkd_req_t* req = check->data;
+static void unlock_in_idle(uv_idle_t* idle) {
+  pkd_req_t* req = idle->data;
 
   enter_section();
   explore_assert(pkd_async_mutex_unlock(req, &s->m) == 0);
-  uv_close((uv_handle_t*)check, NULL);
+  uv_close((uv_handle_t*)idle, NULL);
 }
 
-static uv_check_t* later;
+static uv_idle_t* later;
 
 static void unlock_later(pkd_req_t* req, int status) {
   actor_t* actor = req->data;
 
   note_answer(req, status);
   explore_assert(status == 0);
-  uv_check_init(&actor->uv, later);
+  uv_idle_init(&actor->uv, later);
   later->data = req;
-  uv_check_start(later, unlock_in_check);
+  uv_idle_start(later, unlock_in_idle);
 }
 
 static void loop_keeps(void* arg) {
