@@ -103,7 +103,13 @@ static inline void ex_clock_join(ex_clock_t* to, const ex_clock_t* from) {
 
 /* --- run.c --- */
 
-typedef enum ex_mode { EX_DFS, EX_RANDOM, EX_PCT, EX_REPLAY } ex_mode_t;
+typedef enum ex_mode {
+  EX_DFS,
+  EX_RANDOM,
+  EX_PCT,
+  EX_REPLAY,
+  EX_BYTES /* a byte for each choice, for a fuzzer; then the usual one */
+} ex_mode_t;
 
 typedef struct ex_options {
   ex_mode_t mode;
@@ -113,6 +119,8 @@ typedef struct ex_options {
   double seconds;       /* give up after this long; 0 = never */
   uint64_t executions;  /* give up after this many; 0 = never */
   const char* schedule; /* EX_REPLAY */
+  const uint8_t* bytes; /* EX_BYTES */
+  size_t length;
 } ex_options_t;
 
 typedef struct ex_result {

@@ -83,7 +83,7 @@ static bool backtrack(void) {
 }
 
 bool ex_search_next(void) {
-  if (started && opt.mode == EX_REPLAY)
+  if (started && (opt.mode == EX_REPLAY || opt.mode == EX_BYTES))
     return false;
   if (started && opt.mode == EX_DFS && !backtrack())
     return false;
@@ -113,6 +113,11 @@ static int first_visit(int options, ex_choice_t what) {
             "options",
             depth, options);
   }
+  case EX_BYTES:
+    if (opt.length == 0)
+      return 0;
+    opt.length--;
+    return *opt.bytes++ % options;
   case EX_RANDOM:
   case EX_PCT:
     /* old values are rare in life, and too many of them hide the rest */

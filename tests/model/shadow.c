@@ -160,11 +160,20 @@ static void check_alive(uintptr_t at, const void* pc) {
             ex.current, ex_arena_name(at), ex_trace_place(ex_trace_pack(pc)));
 }
 
+/* Where a fuzzer counts which edges were taken; the section's ends, if it is. */
+extern char __start___sancov_cntrs[] __attribute__((weak));
+extern char __stop___sancov_cntrs[] __attribute__((weak));
+
+static bool is_counter(uintptr_t at) {
+  return at - (uintptr_t)__start___sancov_cntrs <
+         (uintptr_t)__stop___sancov_cntrs - (uintptr_t)__start___sancov_cntrs;
+}
+
 void ex_shadow_access(uintptr_t at, size_t size, unsigned kind,
                       const void* pc) {
   uintptr_t end = at + size;
 
-  if (ex_fiber_is_tls(at))
+  if (ex_fiber_is_tls(at) || is_counter(at))
     return;
   if (!ex.inside) {
     if (ex.quiet)
