@@ -94,7 +94,8 @@ static inline void pkd_once_call(pkd_once_t* once, void (*init)(void)) {
     pkd__once_call_slow(once, init); /* says what is wrong */
   PKD__TSAN_SAW(once);
 #else
-  if (!pkd_once_is_done(once))
+  /* expected, so that the usual way has no jump in it: it is one load long */
+  if (__builtin_expect(!pkd_once_is_done(once), 0))
     pkd__once_call_slow(once, init);
 #endif
 }
