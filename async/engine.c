@@ -10,7 +10,10 @@
  *
  * The first round of a leave() may touch the object: the caller owns part of it
  * until the round has given that back. Any other round touches it only if
- * decide() was shown a waiter, which keeps it in place. */
+ * decide() was shown a waiter, which keeps it in place.
+ *
+ * (A little long: who is granted, who is passed by and who is sent away is one
+ * decision, and is easier to check in one place.) */
 #include "engine.h"
 
 #include "grant.h"

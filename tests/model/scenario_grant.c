@@ -5,7 +5,9 @@
  *
  * The watchdog is a thread of the scenario, which looks when the scheduler lets
  * it, and to which every grant is overdue. So each loop is stuck at every place
- * at which a switch can hold it up. */
+ * at which a switch can hold it up.
+ *
+ * (Long, for each end of a wait meets each way in.) */
 #include "scenario.h"
 
 #include <parkade/async/mutex.h>
