@@ -283,8 +283,10 @@ static struct memory measure(void) {
     fclose(from);
   }
   now.resident = (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+#if defined(__GLIBC__)
+#if __GLIBC_PREREQ(2, 33)
   now.heap = mallinfo2().uordblks;
+#endif
 #endif
   return now;
 }
