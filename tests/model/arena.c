@@ -14,16 +14,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define ARENA_SIZE ((size_t)256 * 1024)
-#define GRAIN 16u
-#define GRAINS (ARENA_SIZE / GRAIN)
+#define GRAINS (EX_ARENA_SIZE / EX_GRAIN)
 #define NAMES 24
-
-#if UINTPTR_MAX > UINT32_MAX
-#define PLACE ((void*)0x200000000000)
-#else
-#define PLACE ((void*)0x60000000)
-#endif
+#define PLACE ((void*)EX_PLACE)
 
 /* Linux 4.17; older kernels take PLACE for a hint, which is checked below. */
 #ifndef MAP_FIXED_NOREPLACE
@@ -38,14 +31,14 @@ typedef struct name {
 
 static char* mapping;
 static size_t used;
-static bool freed[GRAINS];
+bool ex_freed[GRAINS];
 static uint32_t block_grains[GRAINS]; /* at a block's first grain */
 static name_t names[NAMES];
 static int name_count;
 
 static char* base(void) {
   if (mapping == NULL) {
-    size_t size = EX_THREADS * EX_STACK_SIZE + ARENA_SIZE;
+    size_t size = EX_STACKS_SIZE + EX_ARENA_SIZE;
     mapping = mmap(PLACE, size, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (mapping != PLACE) {
@@ -57,7 +50,7 @@ static char* base(void) {
 }
 
 static char* heap(void) {
-  return base() + EX_THREADS * EX_STACK_SIZE;
+  return base() + EX_STACKS_SIZE;
 }
 
 char* ex_arena_stacks(void) {
@@ -66,31 +59,23 @@ char* ex_arena_stacks(void) {
 
 void ex_arena_begin(void) {
   memset(heap(), 0, used);
-  memset(freed, 0, used / GRAIN);
+  memset(ex_freed, 0, used / EX_GRAIN);
   used = 0;
   name_count = 0;
 }
 
-bool ex_arena_holds(uintptr_t at) {
-  return at >= (uintptr_t)heap() && at < (uintptr_t)heap() + ARENA_SIZE;
-}
-
-bool ex_arena_is_freed(uintptr_t at) {
-  return ex_arena_holds(at) && freed[(at - (uintptr_t)heap()) / GRAIN];
-}
-
 void* explore_need(size_t size) {
-  size_t grains = (size + GRAIN - 1) / GRAIN;
+  size_t grains = (size + EX_GRAIN - 1) / EX_GRAIN;
   char* block = heap() + used;
 
-  if (size > ARENA_SIZE || used + grains * GRAIN > ARENA_SIZE) {
+  if (size > EX_ARENA_SIZE || used + grains * EX_GRAIN > EX_ARENA_SIZE) {
     fprintf(stderr, "explore: the arena is full\n");
     exit(2);
   }
   if (ex.inside)
     ex_event(used); /* who comes first gets which block */
-  block_grains[used / GRAIN] = (uint32_t)grains;
-  used += grains * GRAIN;
+  block_grains[used / EX_GRAIN] = (uint32_t)grains;
+  used += grains * EX_GRAIN;
   return block;
 }
 
@@ -109,11 +94,11 @@ void explore_free(void* block) {
 
   if (block == NULL)
     return;
-  first = (size_t)((char*)block - heap()) / GRAIN;
+  first = (size_t)((char*)block - heap()) / EX_GRAIN;
   /* a write: it must happen after all that others did with the block */
-  ex_shadow_access((uintptr_t)block, block_grains[first] * (size_t)GRAIN,
+  ex_shadow_access((uintptr_t)block, block_grains[first] * (size_t)EX_GRAIN,
                    EX_WRITE, __builtin_return_address(0));
-  memset(&freed[first], 1, block_grains[first]);
+  memset(&ex_freed[first], 1, block_grains[first]);
   EX_TRACE(__builtin_return_address(0), "free   %s",
            ex_arena_name((uintptr_t)block));
 }

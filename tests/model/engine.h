@@ -186,12 +186,11 @@ void ex_fiber_switch(int from, int to);
 /** Runs thread 0 until ex_fiber_leave(). */
 void ex_fiber_run(void);
 void ex_fiber_leave(void) __attribute__((noreturn));
+extern uintptr_t ex_tls_at; /* of the explored code */
+extern size_t ex_tls_size;
+
 /** Lets the running code have `to`'s thread-local variables instead of `from`'s. */
 void ex_fiber_swap_tls(int from, int to);
-/** Is `at` thread-local? Every fiber has its own copy there. */
-bool ex_fiber_is_tls(uintptr_t at);
-/** @return whose stack `at` lies on, -1 for none */
-int ex_fiber_owner(uintptr_t at);
 /** @return bytes between `at` and the start of its thread's stack */
 size_t ex_fiber_offset(uintptr_t at);
 /** What a thread does from first to last; schedule.c. */
@@ -235,11 +234,49 @@ void ex_shadow_access(uintptr_t at, size_t size, unsigned kind, const void* pc);
 /* --- arena.c --- */
 
 #define EX_STACK_SIZE ((size_t)64 * 1024)
+#define EX_STACKS_SIZE (EX_THREADS * EX_STACK_SIZE)
+#define EX_ARENA_SIZE ((size_t)256 * 1024)
+#define EX_GRAIN 16u
+
+/** Where the stacks lie, and behind them the memory of the scenarios. */
+#if UINTPTR_MAX > UINT32_MAX
+#define EX_PLACE ((uintptr_t)0x200000000000)
+#else
+#define EX_PLACE ((uintptr_t)0x60000000)
+#endif
+
+extern bool ex_freed[EX_ARENA_SIZE / EX_GRAIN];
 
 void ex_arena_begin(void);
 char* ex_arena_stacks(void);
-bool ex_arena_holds(uintptr_t at);
-bool ex_arena_is_freed(uintptr_t at);
+
+/* Asked at every access, so here. */
+
+/** Is it a stack, or memory of a scenario? */
+static inline bool ex_is_ours(uintptr_t at) {
+  return at - EX_PLACE < EX_STACKS_SIZE + EX_ARENA_SIZE;
+}
+
+/** @return whose stack `at` lies on, -1 for none */
+static inline int ex_fiber_owner(uintptr_t at) {
+  return at - EX_PLACE < EX_STACKS_SIZE ? (int)((at - EX_PLACE) / EX_STACK_SIZE)
+                                        : -1;
+}
+
+static inline bool ex_arena_holds(uintptr_t at) {
+  return at - EX_PLACE - EX_STACKS_SIZE < EX_ARENA_SIZE;
+}
+
+static inline bool ex_arena_is_freed(uintptr_t at) {
+  return ex_arena_holds(at) &&
+         ex_freed[(at - EX_PLACE - EX_STACKS_SIZE) / EX_GRAIN];
+}
+
+/** Is `at` thread-local? Every fiber has its own copy there. */
+static inline bool ex_fiber_is_tls(uintptr_t at) {
+  return at - ex_tls_at < ex_tls_size;
+}
+
 /** @return a name for an address, in a buffer that the fourth call reuses */
 const char* ex_arena_name(uintptr_t at);
 

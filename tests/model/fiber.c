@@ -31,12 +31,11 @@ typedef struct fiber {
 
 #define TLS_MOST 1024
 
-static struct {
-  char* block; /* NULL: the program has none */
-  size_t size;
-  const char* image;
-  size_t image_size;
-} tls;
+/* Of the explored code's thread-local variables; no bytes: it has none. */
+uintptr_t ex_tls_at;
+size_t ex_tls_size;
+static const char* tls_image;
+static size_t tls_image_size;
 
 static char tls_of[EX_THREADS][TLS_MOST];
 static fiber_t fibers[EX_THREADS];
@@ -50,18 +49,14 @@ static int find_tls(struct dl_phdr_info* info, size_t size, void* arg) {
   (void)arg;
   for (int i = 0; i < info->dlpi_phnum; i++)
     if (info->dlpi_phdr[i].p_type == PT_TLS) {
-      tls.block = info->dlpi_tls_data;
-      tls.size = info->dlpi_phdr[i].p_memsz;
-      tls.image = (const char*)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-      tls.image_size = info->dlpi_phdr[i].p_filesz;
+      ex_tls_at = (uintptr_t)info->dlpi_tls_data;
+      ex_tls_size = info->dlpi_phdr[i].p_memsz;
+      tls_image = (const char*)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+      tls_image_size = info->dlpi_phdr[i].p_filesz;
     }
-  if (tls.size > TLS_MOST)
+  if (ex_tls_size > TLS_MOST)
     abort();
   return 1;
-}
-
-bool ex_fiber_is_tls(uintptr_t at) {
-  return at - (uintptr_t)tls.block < tls.size;
 }
 
 /* First visit: note the way in and go back. Later visits: live a thread's life. */
@@ -96,16 +91,16 @@ void ex_fiber_make(int id) {
   if (!fiber->has_entrance)
     abort(); /* ex_fiber_run() has made them all */
   memcpy(&fiber->at, &fiber->entrance, sizeof fiber->at);
-  if (tls.size > 0) {
-    memset(tls_of[id], 0, tls.size);
-    memcpy(tls_of[id], tls.image, tls.image_size);
+  if (ex_tls_size > 0) {
+    memset(tls_of[id], 0, ex_tls_size);
+    memcpy(tls_of[id], tls_image, tls_image_size);
   }
 }
 
 void ex_fiber_swap_tls(int from, int to) {
-  if (tls.size > 0) {
-    memcpy(tls_of[from], tls.block, tls.size);
-    memcpy(tls.block, tls_of[to], tls.size);
+  if (ex_tls_size > 0) {
+    memcpy(tls_of[from], (void*)ex_tls_at, ex_tls_size);
+    memcpy((void*)ex_tls_at, tls_of[to], ex_tls_size);
   }
 }
 
@@ -124,26 +119,18 @@ void ex_fiber_run(void) {
       dig_entrance(id);
     else
       fibers[id].has_entrance = true;
-  if (tls.block == NULL)
+  if (ex_tls_at == 0)
     dl_iterate_phdr(find_tls, NULL);
   if (_setjmp(driver) == 0) {
     ex_fiber_make(0);
-    if (tls.size > 0)
-      memcpy(tls.block, tls_of[0], tls.size);
+    if (ex_tls_size > 0)
+      memcpy((void*)ex_tls_at, tls_of[0], ex_tls_size);
     _longjmp(fibers[0].at, 1);
   }
 }
 
 void ex_fiber_leave(void) {
   _longjmp(driver, 1);
-}
-
-int ex_fiber_owner(uintptr_t at) {
-  uintptr_t low = (uintptr_t)ex_arena_stacks();
-
-  if (at < low || at >= low + EX_THREADS * EX_STACK_SIZE)
-    return -1;
-  return (int)((at - low) / EX_STACK_SIZE);
 }
 
 size_t ex_fiber_offset(uintptr_t at) {

@@ -29,18 +29,21 @@
 typedef struct record {
   uint8_t mask;   /* the bytes of its cell that it speaks for */
   uint8_t writer; /* of the last plain write */
+  uint8_t done;   /* bit k: of kind k at `step` and `now`; no news */
   int16_t next;   /* of the same cell, -1: none */
+  int step;
+  uint32_t now;
   uint32_t written;
-  uint32_t written_pc;
   uint32_t time[3][EX_THREADS]; /* by PLAIN_READ .. ATOMIC_WRITE */
-  uint32_t pc[3][EX_THREADS];
+  uint32_t written_pc;
+  uint32_t pc[3][EX_THREADS]; /* where there is a time */
 } record_t;
 
 enum { PLAIN_READ, ATOMIC_READ, ATOMIC_WRITE };
 
+/* The records of a cell, which is an address / 8. */
 typedef struct head {
-  uintptr_t cell; /* address / 8 */
-  uint32_t execution;
+  uint32_t execution; /* else none yet */
   int16_t first;
 } head_t;
 
@@ -49,7 +52,9 @@ typedef struct saved {
   uint64_t value;
 } saved_t;
 
-static head_t heads[HEADS];
+static head_t ours[(EX_STACKS_SIZE + EX_ARENA_SIZE) / 8]; /* by place */
+static head_t heads[HEADS]; /* of statics, by a hash of the address */
+static uintptr_t cells[HEADS];
 static record_t records[RECORDS];
 static saved_t saved[RECORDS];
 static int record_count;
@@ -81,35 +86,45 @@ static record_t* new_record(void) {
   return &records[record_count++];
 }
 
-static bool is_static(uintptr_t at) {
-  return ex_fiber_owner(at) < 0 && !ex_arena_holds(at);
+static void save(uintptr_t cell) {
+  if (saved_count == RECORDS)
+    ex_fail(EXPLORE_CRASH, "one execution touches too much memory");
+  saved[saved_count].at = (uint64_t*)(cell * 8);
+  memcpy(&saved[saved_count].value, (void*)(cell * 8), 8);
+  saved_count++;
 }
 
-static head_t* find(uintptr_t cell) {
+static head_t* find_static(uintptr_t cell) {
   unsigned i = (unsigned)ex_mix(cell, 1) % HEADS;
 
-  while (heads[i].execution == execution && heads[i].cell != cell)
+  while (heads[i].execution == execution && cells[i] != cell)
     i = (i + 1) % HEADS;
   if (heads[i].execution != execution) {
-    uint64_t* at = (uint64_t*)(cell * 8);
     heads[i].execution = execution;
-    heads[i].cell = cell;
     heads[i].first = -1;
-    if (is_static(cell * 8)) {
-      if (saved_count == RECORDS)
-        ex_fail(EXPLORE_CRASH, "one execution touches too much memory");
-      saved[saved_count].at = at;
-      memcpy(&saved[saved_count].value, at, 8);
-      saved_count++;
-    }
+    cells[i] = cell;
+    save(cell);
   }
   return &heads[i];
 }
 
+static head_t* find(uintptr_t cell) {
+  head_t* head;
+
+  if (!ex_is_ours(cell * 8))
+    return find_static(cell);
+  head = &ours[cell - EX_PLACE / 8];
+  if (head->execution != execution) {
+    head->execution = execution;
+    head->first = -1;
+  }
+  return head;
+}
+
 static void save_statics(uintptr_t at, size_t size) {
-  if (is_static(at))
+  if (!ex_is_ours(at))
     for (uintptr_t cell = at / 8; cell <= (at + size - 1) / 8; cell++)
-      find(cell);
+      find_static(cell);
 }
 
 /* Leaves in `record` only the bytes of `mask`. */
@@ -120,6 +135,13 @@ static void split(record_t* record, uint8_t mask) {
   rest->mask = record->mask & (uint8_t)~mask;
   record->mask &= mask;
   record->next = (int16_t)(rest - records);
+}
+
+/* Did nobody run, and the thread learn and release nothing, since `record` was
+ * touched? */
+static bool is_repeated(const record_t* record) {
+  return record->step == ex.steps &&
+         record->now == ex_self()->clock.at[ex.current];
 }
 
 static void access_cell(uintptr_t cell, uint8_t mask, unsigned kind,
@@ -133,13 +155,15 @@ static void access_cell(uintptr_t cell, uint8_t mask, unsigned kind,
       continue;
     if ((record->mask & ~mask) != 0)
       split(record, mask);
+    unknown &= (uint8_t)~record->mask;
+    if (is_repeated(record) && (record->done >> kind & 1) != 0)
+      continue;
     check(record, cell * 8, kind, pc);
     note(record, kind, pc);
-    unknown &= (uint8_t)~record->mask;
   }
   if (unknown != 0) {
     record_t* record = new_record();
-    memset(record, 0, sizeof *record);
+    memset(record, 0, offsetof(record_t, written_pc));
     record->mask = unknown;
     record->next = head->first;
     head->first = (int16_t)(record - records);
@@ -169,17 +193,9 @@ static bool is_counter(uintptr_t at) {
          (uintptr_t)__stop___sancov_cntrs - (uintptr_t)__start___sancov_cntrs;
 }
 
-void ex_shadow_access(uintptr_t at, size_t size, unsigned kind,
-                      const void* pc) {
+static void watch(uintptr_t at, size_t size, unsigned kind, const void* pc) {
   uintptr_t end = at + size;
 
-  if (ex_fiber_is_tls(at) || is_counter(at))
-    return;
-  if (!ex.inside) {
-    if (ex.quiet)
-      save_statics(at, size);
-    return;
-  }
   check_alive(at, pc);
   while (at < end) {
     unsigned first = at & 7;
@@ -189,6 +205,18 @@ void ex_shadow_access(uintptr_t at, size_t size, unsigned kind,
     access_cell(at / 8, (uint8_t)(((1u << count) - 1) << first), kind, pc);
     at += count;
   }
+}
+
+void ex_shadow_access(uintptr_t at, size_t size, unsigned kind,
+                      const void* pc) {
+  if (!ex.inside && !ex.quiet)
+    return;
+  if (!ex_is_ours(at) && (ex_fiber_is_tls(at) || is_counter(at)))
+    return;
+  if (ex.inside)
+    watch(at, size, kind, pc);
+  else if (!ex_is_ours(at))
+    save_statics(at, size);
 }
 
 static void race(uintptr_t at, unsigned kind, const void* pc, int other,
@@ -229,6 +257,12 @@ static void check(const record_t* record, uintptr_t at, unsigned kind,
 static void note(record_t* record, unsigned kind, const void* pc) {
   uint32_t now = ex_self()->clock.at[ex.current];
   int which = PLAIN_READ;
+
+  if (!is_repeated(record))
+    record->done = 0;
+  record->done |= (uint8_t)(1u << kind);
+  record->step = ex.steps;
+  record->now = now;
 
   if (kind == EX_WRITE) {
     record->writer = (uint8_t)ex.current;
