@@ -365,9 +365,28 @@ static void asks_token(void* arg) {
     explore_assert(s->data == 1);
 }
 
-static void token(int asks) {
+/* Until it is fired, or for a while. */
+static void waits_in_time(void* arg) {
+  int rc = pkd_cancel_wait(&s->cancel, SOON);
+
+  (void)arg;
+  explore_assert(rc == 0 || rc == -ETIMEDOUT);
+  if (rc == 0)
+    explore_assert(s->data == 1);
+  explore_outcome(rc == 0 ? 0 : 1);
+}
+
+enum { WAIT, BOTH_WAIT, ASK, WAIT_AND_ASK, WAIT_IN_TIME, BOTH_WAIT_IN_TIME };
+
+static void token(int how) {
+  bool timed = how == WAIT_IN_TIME || how == BOTH_WAIT_IN_TIME;
+
   start();
-  spawn(asks ? asks_token : waits_for_token, 1);
+  if (how != ASK)
+    spawn(timed ? waits_in_time : waits_for_token,
+          how == BOTH_WAIT || how == BOTH_WAIT_IN_TIME ? 2 : 1);
+  if (how == ASK || how == WAIT_AND_ASK)
+    spawn(asks_token, 1);
   spawn(fires, 1);
   explore_join();
   scenario_nobody_at(&s->cancel);
@@ -419,8 +438,12 @@ const explore_scenario_t explore_locks[] = {
     {"sync/cell-two-writers", cell, 2, OK, 0, WIDE},
     {"sync/cell-odd", odd_cell, 0, OK, 0, DEEP},
     {"sync/cell-adds", cell_adds, 2, OK, 0, DEEP},
-    {"sync/token-wait", token, 0, OK, 0, DEEP},
-    {"sync/token-ask", token, 1, OK, 0, DEEP},
+    {"sync/token-wait", token, WAIT, OK, 0, DEEP},
+    {"sync/token-wait-of-two", token, BOTH_WAIT, OK, 0, WIDE},
+    {"sync/token-ask", token, ASK, OK, 0, DEEP},
+    {"sync/token-wait-and-ask", token, WAIT_AND_ASK, OK, 0, WIDE},
+    {"sync/token-timed", token, WAIT_IN_TIME, OK, 3, LATE},
+    {"sync/token-timed-of-two", token, BOTH_WAIT_IN_TIME, OK, 3, LATE_WIDE},
     {"sync/cancelled-lock", cancelled_lock, 0, OK, 3, WIDE},
     {"sync/cancelled-event", cancelled_event, 0, OK, 1, WIDE},
     {"sync/cancelled-event-timed", cancelled_event, 1, OK, 3, LATE_WIDE},

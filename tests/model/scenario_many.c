@@ -337,6 +337,57 @@ static void loop_cancels_work(void* arg) {
   explore_assert(actor->status == (rc == 0 ? UV_ECANCELED : 0));
 }
 
+/* Gives up after a while, unless it has the lock by then. */
+static void loop_works_in_time(void* arg) {
+  actor_t* actor = arg;
+
+  explore_assert(pkd_work_set_timeout(&actor->work, 5) == 0);
+  queue_work(actor);
+  finish_work(actor);
+  explore_assert(actor->status == 0 || actor->status == UV_ETIMEDOUT);
+  explore_outcome(actor->status == 0 ? 0 : 1);
+}
+
+static void loop_works_until_closed(void* arg) {
+  actor_t* actor = arg;
+  int rc = pkd_queue_work(&actor->loop, &actor->work, pkd_take_mutex(&s->m),
+                          work_with_lock, after_work);
+
+  explore_assert(rc == 0 || rc == UV_ESHUTDOWN);
+  if (rc != 0)
+    after_work(&actor->work, rc);
+  finish_work(actor);
+  explore_assert(rc != 0 || actor->status == 0 ||
+                 actor->status == UV_ECANCELED);
+  explore_outcome(rc != 0 ? 2 : actor->status == 0 ? 0 : 1);
+}
+
+static bool closes;
+
+/* Behind a lock that the loop has itself. */
+static void loop_works_in_vain(void* arg) {
+  actor_t* actor = arg;
+
+  explore_assert(pkd_async_mutex_trylock(&actor->req, &s->m) == 0);
+  if (!closes)
+    explore_assert(pkd_work_set_timeout(&actor->work, 5) == 0);
+  queue_work(actor);
+  if (closes)
+    explore_assert(pkd_async_mutex_close(&s->m) == 0);
+  finish_work(actor);
+  explore_assert(actor->status == (closes ? UV_ECANCELED : UV_ETIMEDOUT));
+  explore_assert(pkd_async_mutex_unlock(&actor->req, &s->m) == 0);
+}
+
+static void thread_closes_m(void* arg) {
+  actor_t* actor = arg;
+
+  explore_assert(
+      pkd_async_mutex_lock_blocking(&actor->req, &s->m, PKD_FOREVER) == 0);
+  explore_assert(pkd_async_mutex_close(&s->m) == 0);
+  explore_assert(pkd_async_mutex_unlock(&actor->req, &s->m) == 0);
+}
+
 static void thread_uses_m(void* arg) {
   actor_t* actor = arg;
 
@@ -355,6 +406,36 @@ static void work(int loops) {
     spawn(thread_uses_m, false);
   explore_spawn(shim_pool, NULL);
   finish();
+}
+
+/* One loop, the pool, and a thread if there is something for it to do. */
+static void work_of_one(void (*entry)(void* arg), void (*other)(void* arg)) {
+  start();
+  loops_left = 1;
+  spawn(entry, true);
+  if (other != NULL)
+    spawn(other, false);
+  explore_spawn(shim_pool, NULL);
+  finish();
+}
+
+static void work_alone(int cancels) {
+  work_of_one(cancels ? loop_cancels_work : loop_works, NULL);
+}
+
+static void work_timed(int contended) {
+  if (contended)
+    work_of_one(loop_works_in_time, thread_uses_m);
+  else
+    work_of_one(loop_works_in_vain, NULL);
+}
+
+static void work_closed(int contended) {
+  closes = true;
+  if (contended)
+    work_of_one(loop_works_until_closed, thread_closes_m);
+  else
+    work_of_one(loop_works_in_vain, NULL);
 }
 
 static void work_cancelled(int unused) {
@@ -395,5 +476,16 @@ const explore_scenario_t explore_many[] = {
     {"many/work", work, 2, OK, 0, {.preemptions = 1}},
     {"many/work-and-thread", work, 1, OK, 0, NARROW},
     {"many/work-cancelled", work_cancelled, 0, OK, 0, NARROW},
+    {"many/work-alone", work_alone, 0, OK, 0, WIDE},
+    {"many/work-cancelled-alone", work_alone, 1, OK, 0, WIDE},
+    {"many/work-timed",
+     work_timed,
+     1,
+     OK,
+     3,
+     {.preemptions = 2, .timeouts = 1}},
+    {"many/work-timed-alone", work_timed, 0, OK, 0, WIDE},
+    {"many/work-closed", work_closed, 1, OK, 7, NARROW},
+    {"many/work-closed-alone", work_closed, 0, OK, 0, WIDE},
     {.name = NULL},
 };
