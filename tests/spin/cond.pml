@@ -6,9 +6,9 @@
  * was signalled and cannot have the mutex it passes the signal on.
  *
  * Safety: mutual exclusion; when nothing moves any more, nobody sleeps at the
- * condition while there is an item, and nobody sleeps at a free mutex.
- * -DBUG_EAT forgets to pass the signal on. -DBUG_PARKED moves a waiter without
- * telling the holder. */
+ * condition while there is an item, and nobody sleeps at a free mutex. Liveness:
+ * under weak fairness all items are taken. -DBUG_EAT forgets to pass the signal
+ * on, -DBUG_PARKED moves a waiter without telling the holder. */
 #ifndef N
 #define N 4
 #endif
@@ -19,7 +19,7 @@ bit L, P;                         /* the mutex: held, look into its queue */
 chan cq = [N] of { byte };        /* at the condition */
 chan mq = [N] of { byte };        /* at the mutex, moved there */
 mtype woken[N];
-byte items, inside, late;
+byte items, inside, late, put;
 hidden byte who;
 
 inline lock() { atomic { !L -> L = 1 } }
@@ -76,17 +76,13 @@ end_asleep:
         break                                   /* late, and not held */
      fi
   od;
-  if
-  :: mine -> inside++; assert(inside == 1); inside--; unlock()
-  :: else
-  fi
+  if :: mine -> inside++; assert(inside == 1); inside--; unlock() :: else fi
 }
 
 active proctype Producer() {
-  byte n = 0;
   do
-  :: n < N - 1 -> lock(); inside++; assert(inside == 1); items++; inside--;
-     if :: signal(); unlock() :: unlock(); signal() fi; n++
+  :: put < N - 1 -> lock(); inside++; assert(inside == 1); items++; inside--;
+     if :: signal(); unlock() :: unlock(); signal() fi; put++
   :: else -> break
   od
 }
@@ -97,3 +93,4 @@ active proctype Quiet() {
 
 init { byte i = 0; atomic {
   do :: i < N -> run Consumer(i); i++ :: else -> break od } }
+ltl all_taken { <> (put == N - 1 && items == 0) }

@@ -1,9 +1,8 @@
 /* handoff.pml - the async mutex: grant, cancel, timeout, delivery.
  *
- * N loops with one request each, and a stranger who may cancel each of them from
- * another thread at any moment. A grant is put into the loop's mailbox; until it
- * is delivered, cancel takes it back and passes the lock on at once. What runs
- * under the lot's lock is one atomic step; all else is step by step.
+ * N loops with one request each, and a stranger who may cancel each at any moment.
+ * A grant goes into the loop's mailbox; until delivered, cancel takes it back and
+ * passes the lock on. What runs under the lot's lock is one step; else step by step.
  *
  * Safety: mutual exclusion; exactly one callback per request; cancel said yes
  * exactly when the callback says canceled; free implies that nobody is queued.
@@ -19,8 +18,7 @@ chan queue = [N] of { byte };
 mtype state[N] = IDLE;
 bit mail[N], said_yes[N];
 byte inside, done;
-hidden byte head;       /* scratch inside one step */
-hidden byte nothing;
+hidden byte head, nothing;                     /* scratch inside one step */
 
 /* The one dispatch, under the lot's lock, after every change. */
 inline dispatch() {
@@ -52,8 +50,7 @@ inline cancel(who) {
   :: atomic { left -> said_yes[who] = 1; left = 0 }
   :: else ->
      if
-     :: atomic { state[who] == GRANTED -> state[who] = CANCELED;
-                 said_yes[who] = 1 };
+     :: atomic { state[who] == GRANTED -> state[who] = CANCELED; said_yes[who] = 1 };
 #ifndef BUG_DROP
         release()
 #endif
@@ -64,10 +61,7 @@ inline cancel(who) {
 
 active proctype Stranger() {
   byte who = 0; bit left;
-  do
-  :: who < N -> if :: cancel(who) :: skip fi; who++
-  :: else -> break
-  od;
+  do :: who < N -> if :: cancel(who) :: skip fi; who++ :: else -> break od;
   done++
 }
 
@@ -87,8 +81,8 @@ proctype Loop(byte me) {
     if :: answer == GRANTED -> state[me] = OWNED :: else -> state[me] = IDLE fi };
   assert(answer == GRANTED || answer == CANCELED || answer == TIMEDOUT);
   if
-  :: answer == GRANTED ->
-     inside++; assert(inside == 1); inside--; state[me] = IDLE; release()
+  :: answer == GRANTED -> inside++; assert(inside == 1); inside--;
+     state[me] = IDLE; release()
   :: else
   fi;
   assert(!mail[me]);                                    /* one callback */

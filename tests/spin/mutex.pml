@@ -4,10 +4,9 @@
  * waiter past its due and hand over. One atomic step here is one atomic operation
  * there; the lot's lock is the bit `lot`.
  *
- * Safety: mutual exclusion; in the end the byte is free, the queue empty, nobody
- * asleep (an invalid end state). Liveness: under weak fairness everybody comes
- * through. -DBUG_CLEAR: a designated waker forgets to give its bit back before it
- * sleeps; -DBUG_HIDE: one that was hidden does not show the queue again. */
+ * Safety: mutual exclusion; in the end byte and queue are free, nobody asleep (an
+ * invalid end state). Liveness, weakly fair: everybody comes through. -DBUG_CLEAR:
+ * a waker sleeps with its bit set; -DBUG_HIDE: one hidden shows no queue again. */
 #ifndef N
 #define N 4
 #endif
@@ -17,8 +16,7 @@
 #ifndef BUG_CLEAR
 #define BUG_CLEAR 0
 #endif
-#define LATE (2 - 2 * BUG_HIDE)  /* deadlines that pass, in all; one would save
-                                    the one who is forgotten */
+#define LATE (2 - 2 * BUG_HIDE) /* deadlines passed; would save the forgotten */
 #define WAKER 1
 #define HANDOFF 2
 
@@ -37,8 +35,7 @@ inline unlock(me) {
      lot_lock();
      if
      :: atomic { W -> L = 0; P = 0; W = 0 }; lot = 0; break
-     :: atomic { !W -> skip }; lot = 0               /* look again */
-     fi
+     :: atomic { !W -> skip }; lot = 0 fi            /* look again */
   :: atomic { (P && !W) -> skip };
      lot_lock();
      if
@@ -69,10 +66,8 @@ proctype Thread(byte me) {
      lot_lock();
      if
      :: atomic { (L && P) -> asleep = 1; n = waker * len(queue); queue!me;
-          do                                     /* a waker: to the front */
-          :: n > 0 -> queue?other; queue!other; n--
-          :: else -> break
-          od }
+          do :: n > 0 -> queue?other; queue!other; n--  /* a waker: in front */
+          :: else -> break od }
      :: else
      fi;
      lot = 0; waker = 0;
@@ -83,19 +78,15 @@ proctype Thread(byte me) {
      :: asleep && late < LATE -> late++;         /* the deadline */
         lot_lock();
         if
-        :: atomic { queue??[eval(me)] -> queue??eval(me);
-             P = P && nempty(queue) };
+        :: atomic { queue??[eval(me)] -> queue??eval(me); P = P && nempty(queue) };
            lot = 0; break
         :: else -> lot = 0; woken[me] != 0;      /* chosen already */
-           if :: woken[me] == HANDOFF -> mine = 1; break
-           :: else -> waker = 1 fi
+           if :: woken[me] == HANDOFF -> mine = 1; break :: else -> waker = 1 fi
         fi
      fi
   od;
   if
-  :: mine -> inside++; assert(inside == 1); inside--; unlock(me)
-  :: else
-  fi;
+  :: mine -> inside++; assert(inside == 1); inside--; unlock(me) :: else fi;
   atomic { done++;
     if :: done == N -> assert(!L && !W && empty(queue)) :: else fi }
 }

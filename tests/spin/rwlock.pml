@@ -1,8 +1,8 @@
 /* rwlock.pml - readers, one upgradable, writers; upgrades, and waits that end.
  *
- * N tasks take the lock once each, in one of the three ways; who reads may go on
- * to writing. Any wait may be cancelled, in the queue or granted and undelivered;
- * a cancelled upgrade keeps what it had. Under the lot's lock all is one step.
+ * N tasks take it once each, in one of three ways; who reads may go on to write.
+ * Any wait may be cancelled, queued or granted and undelivered; a cancelled upgrade
+ * keeps what it had. Under the lot's lock all is one step.
  *
  * Safety: nobody beside a writer, one upgradable at most; nobody eligible stays
  * queued; at the end all is free. Liveness: under weak fairness everybody comes
@@ -22,8 +22,7 @@ byte held[3], inside[3];        /* by mode: as the word counts, and in fact */
 byte climber = NONE, done, left; /* climber: waits for its upgrade */
 chan queue = [N] of { byte };
 byte want[N], had[N];
-mtype state[N] = IDLE;
-hidden byte head;
+mtype state[N] = IDLE; hidden byte head;
 
 #define MAY(who) (climber == NONE && held[WRITE] == 0 && (want[who] == READ || \
   held[UP] == 0) && (want[who] != WRITE || held[READ] == 0))
@@ -38,20 +37,17 @@ inline dispatch() {
      queue?<head>;
      if
      :: MAY(head) -> queue?head; held[want[head]]++; state[head] = GRANTED
-     :: else -> break
-     fi
+     :: else -> break fi
   :: else -> break
   od
 }
 
 /* Delivery, or the end of a wait that is not delivered yet. */
 inline wait(me, climbing) {
-  if
-  :: atomic { state[me] == GRANTED -> state[me] = OWNED; had[me] = want[me] }
+  if :: atomic { state[me] == GRANTED -> state[me] = OWNED; had[me] = want[me] }
   :: atomic { left < LATE && (state[me] == QUEUED || state[me] == GRANTED) ->
        left++;
-       if
-       :: state[me] == QUEUED && climbing -> climber = NONE
+       if :: state[me] == QUEUED && climbing -> climber = NONE
        :: state[me] == QUEUED && !climbing -> queue??eval(me)
        :: state[me] == GRANTED -> held[want[me]]--;
 #ifndef BUG_REVOKE
@@ -74,16 +70,14 @@ inline section(me) {
 
 proctype Task(byte me) {
   atomic {
-    if
-    :: len(queue) == 0 && MAY(me) -> held[want[me]]++; state[me] = GRANTED
+    if :: len(queue) == 0 && MAY(me) -> held[want[me]]++; state[me] = GRANTED
     :: else -> queue!me; state[me] = QUEUED
     fi };
   wait(me, 0);
   if
   :: state[me] == OWNED ->
      section(me);
-     if
-     :: skip
+     if :: skip
 #ifdef BUG_TWO
      :: atomic { had[me] != WRITE ->
 #else
@@ -93,8 +87,7 @@ proctype Task(byte me) {
         wait(me, 1); section(me)
      fi;
      atomic { state[me] = IDLE; held[had[me]]--; dispatch() }
-  :: else
-  fi;
+  :: else fi;
   atomic { done++; if :: done == N -> assert(held[READ] + held[UP] +
     held[WRITE] + len(queue) == 0 && climber == NONE) :: else fi }
 }
