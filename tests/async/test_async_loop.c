@@ -57,17 +57,22 @@ static void a_loop_is_attached_once(void** state) {
   assert_int_equal(uv_loop_close(&other), 0); /* nothing was left in it */
 }
 
-/* In a child: takes what memory there is, then attaches. */
+/* In a child: takes what memory there is, then attaches. An allocator may have
+ * places of each size, so each is asked for. */
 static int attach_without_memory(void) {
-  struct rlimit limit = {0, 0};
+  struct rlimit old, none;
   pkd_loop_t loop = {0};
   void* kept = NULL;
   uv_loop_t other;
   int err;
 
-  if (uv_loop_init(&other) != 0 || setrlimit(RLIMIT_AS, &limit) != 0)
+  if (uv_loop_init(&other) != 0 || getrlimit(RLIMIT_AS, &old) != 0)
     return 1;
-  for (size_t size = 1 << 20; size >= sizeof kept; size /= 2) {
+  none = old;
+  none.rlim_cur = 0;
+  if (setrlimit(RLIMIT_AS, &none) != 0)
+    return 1;
+  for (size_t size = 1 << 20; size >= sizeof kept; size -= size / 16 + 1) {
     void** more;
 
     while ((more = malloc(size)) != NULL) {
@@ -76,6 +81,7 @@ static int attach_without_memory(void) {
     }
   }
   err = pkd_loop_attach(&loop, &other);
+  setrlimit(RLIMIT_AS, &old);
   while (kept != NULL) {
     void* next = *(void**)kept;
 
