@@ -191,7 +191,7 @@ auto fill(pkd_loop_t& loop, Object& object, ticket<Object>& into, Start start,
 } // namespace detail
 #endif
 
-/** pkd_async_mutex_t. */
+/** pkd_async_mutex_t. A ticket owns it. */
 class async_mutex {
 #if defined(__cpp_impl_coroutine)
   auto locks() noexcept {
@@ -206,6 +206,7 @@ public:
   constexpr async_mutex() noexcept = default;
   async_mutex(const async_mutex&) = delete;
   async_mutex& operator=(const async_mutex&) = delete;
+  /** For the C calls. */
   pkd_async_mutex_t* c() noexcept {
     return &c_;
   }
@@ -226,6 +227,7 @@ public:
     t.owns(this, check(pkd_async_mutex_lock_blocking(t.c(), &c_, deadline)));
     return t;
   }
+  /** Who waits is told so, and newcomers are refused. */
   void close() noexcept {
     pkd_async_mutex_close(&c_);
   }
@@ -234,9 +236,11 @@ public:
   }
 
 #if defined(__cpp_impl_coroutine)
+  /** co_await gives a ticket, or throws; at most `ms` milliseconds in the queue. */
   auto lock(pkd_loop_t& loop, uint64_t ms = PKD_NO_TIMEOUT) noexcept {
     return detail::take(loop, *this, locks(), ms);
   }
+  /** co_await gives the status of pkd_async_mutex_lock() for `into`. */
   auto lock(pkd_loop_t& loop, ticket_type& into,
             uint64_t ms = PKD_NO_TIMEOUT) noexcept {
     return detail::fill(loop, *this, into, locks(), ms);
@@ -266,10 +270,12 @@ public:
       : c_ PKD_ASYNC_SEM_INIT(permits, max) {}
   async_semaphore(const async_semaphore&) = delete;
   async_semaphore& operator=(const async_semaphore&) = delete;
+  /** For the C calls. */
   pkd_async_sem_t* c() noexcept {
     return &c_;
   }
 
+  /** At once, or an empty ticket. */
   ticket_type try_acquire(uint32_t n = 1) noexcept {
     ticket_type t;
 
@@ -277,6 +283,7 @@ public:
       t.owns(this);
     return t;
   }
+  /** For threads without a loop; throws what pkd_async_sem_acquire_blocking() says. */
   ticket_type acquire_blocking(uint32_t n = 1,
                                pkd_deadline_t deadline = PKD_FOREVER) {
     ticket_type t;
@@ -285,6 +292,7 @@ public:
            check(pkd_async_sem_acquire_blocking(t.c(), &c_, n, deadline)));
     return t;
   }
+  /** Who waits is told so, and newcomers are refused. */
   void close() noexcept {
     pkd_async_sem_close(&c_);
   }
@@ -293,10 +301,12 @@ public:
   }
 
 #if defined(__cpp_impl_coroutine)
+  /** co_await gives a ticket, or throws; at most `ms` milliseconds in the queue. */
   auto acquire(pkd_loop_t& loop, uint32_t n = 1,
                uint64_t ms = PKD_NO_TIMEOUT) noexcept {
     return detail::take(loop, *this, acquires(n), ms);
   }
+  /** co_await gives the status of pkd_async_sem_acquire() for `into`. */
   auto acquire(pkd_loop_t& loop, ticket_type& into, uint32_t n = 1,
                uint64_t ms = PKD_NO_TIMEOUT) noexcept {
     return detail::fill(loop, *this, into, acquires(n), ms);
@@ -323,10 +333,12 @@ public:
   constexpr async_shared_mutex() noexcept = default;
   async_shared_mutex(const async_shared_mutex&) = delete;
   async_shared_mutex& operator=(const async_shared_mutex&) = delete;
+  /** For the C calls. */
   pkd_async_rwlock_t* c() noexcept {
     return &c_;
   }
 
+  /** Who waits is told so, and newcomers are refused. */
   void close() noexcept {
     pkd_async_rwlock_close(&c_);
   }
@@ -339,20 +351,25 @@ public:
   }
 
 #if defined(__cpp_impl_coroutine)
+  /** As the writer: co_await gives a ticket, or throws. */
   auto lock(pkd_loop_t& loop, uint64_t ms = PKD_NO_TIMEOUT) noexcept {
     return detail::take(loop, *this, call<pkd_async_rwlock_wrlock>(), ms);
   }
+  /** As the writer: co_await gives the status for `into`. */
   auto lock(pkd_loop_t& loop, ticket_type& into,
             uint64_t ms = PKD_NO_TIMEOUT) noexcept {
     return detail::fill(loop, *this, into, call<pkd_async_rwlock_wrlock>(), ms);
   }
+  /** As a reader: co_await gives a ticket, or throws. */
   auto lock_shared(pkd_loop_t& loop, uint64_t ms = PKD_NO_TIMEOUT) noexcept {
     return detail::take(loop, *this, call<pkd_async_rwlock_rdlock>(), ms);
   }
+  /** As a reader: co_await gives the status for `into`. */
   auto lock_shared(pkd_loop_t& loop, ticket_type& into,
                    uint64_t ms = PKD_NO_TIMEOUT) noexcept {
     return detail::fill(loop, *this, into, call<pkd_async_rwlock_rdlock>(), ms);
   }
+  /** As the reader who may upgrade: co_await gives a ticket, or throws. */
   auto lock_upgradable(pkd_loop_t& loop,
                        uint64_t ms = PKD_NO_TIMEOUT) noexcept {
     return detail::take(loop, *this, call<pkd_async_rwlock_uplock>(), ms);

@@ -82,7 +82,8 @@ protected:
 
 } // namespace detail
 
-/** pkd_mutex_t. */
+/** pkd_mutex_t, with the members of std::timed_mutex: lock, try_lock, try_lock_for,
+ * try_lock_until, unlock. They block as the C calls do. */
 class PKD_CAPABILITY("mutex") mutex : public detail::object<pkd_mutex_t> {
 public:
   using detail::object<pkd_mutex_t>::object;
@@ -90,6 +91,7 @@ public:
   void unlock() noexcept PKD_RELEASE() PKD_NO_ANALYSIS {
     pkd_mutex_unlock(&c_);
   }
+  /** Hands over to the oldest who is asleep for it, if there is one. */
   void unlock_fair() noexcept PKD_RELEASE() PKD_NO_ANALYSIS {
     pkd_mutex_unlock_fair(&c_);
   }
@@ -108,7 +110,7 @@ public:
   }
 };
 
-/** pkd_fair_mutex_t: strictly in turn. */
+/** pkd_fair_mutex_t: strictly in turn. Members as those of std::timed_mutex. */
 class PKD_CAPABILITY("mutex") fair_mutex
     : public detail::object<pkd_fair_mutex_t> {
 public:
@@ -134,7 +136,8 @@ public:
   }
 };
 
-/** pkd_remutex_t: its holder may lock it again. */
+/** pkd_remutex_t: its holder may lock it again. Members as those of
+ * std::recursive_timed_mutex. */
 class recursive_mutex : public detail::object<pkd_remutex_t> {
 public:
   using detail::object<pkd_remutex_t>::object;
@@ -153,11 +156,13 @@ public:
   }
 };
 
-/** pkd_rwlock_t. A shared owner must not lock it shared again. */
+/** pkd_rwlock_t, with the members of std::shared_timed_mutex. A shared owner must
+ * not lock it shared again. */
 class PKD_CAPABILITY("rwlock") shared_mutex
     : public detail::object<pkd_rwlock_t> {
 public:
   using detail::object<pkd_rwlock_t>::object;
+  /** Whom it prefers; by default readers and writers take turns. */
   constexpr explicit shared_mutex(pkd_rwlock_policy_t policy) noexcept
       : object(pkd_rwlock_t{0, policy}) {}
   void lock() noexcept PKD_ACQUIRE() PKD_NO_ANALYSIS { pkd_rwlock_wrlock(&c_); }
@@ -200,12 +205,15 @@ public:
   void downgrade() noexcept PKD_NO_ANALYSIS { pkd_rwlock_downgrade(&c_); }
 };
 
-/** pkd_cond_t. All who wait at one at a time use the same mutex, which is locked
- * when a wait returns, however long that takes. */
+/** pkd_cond_t, with the members of std::condition_variable, for a std::unique_lock
+ * of mutex or of fair_mutex. All who wait at one at a time use the same mutex, which
+ * is locked when a wait returns, however long that takes. */
 class condition_variable : public detail::object<pkd_cond_t> {
 public:
   using detail::object<pkd_cond_t>::object;
+  /** @return whether somebody waited */
   bool notify_one() noexcept { return pkd_cond_signal(&c_) != 0; }
+  /** @return how many waited */
   size_t notify_all() noexcept { return pkd_cond_broadcast(&c_); }
 
   void wait(std::unique_lock<mutex>& held) noexcept {
@@ -273,9 +281,12 @@ private:
   }
 };
 
-/** pkd_sem_t: permits, any number at once, first in, first out. */
+/** pkd_sem_t: permits, any number at once, first in, first out; acquire, try_acquire,
+ * try_acquire_for and release as those of std::counting_semaphore. lock, try_lock and
+ * unlock are for one permit, for std::lock_guard and its kind. */
 class semaphore : public detail::object<pkd_sem_t> {
 public:
+  /** Free permits to begin with. */
   constexpr explicit semaphore(uint32_t permits) noexcept
       : object(pkd_sem_t{permits * 2}) {}
   void acquire(uint32_t n = 1) noexcept { pkd_sem_acquire(&c_, n); }
@@ -288,7 +299,6 @@ public:
     return pkd_sem_acquire_until(&c_, n, detail::after(span)) == 0;
   }
   void release(uint32_t n = 1) noexcept { pkd_sem_release(&c_, n); }
-  /* One permit as a lock, for std::lock_guard and its kind. */
   void lock() noexcept { acquire(); }
   void unlock() noexcept { release(); }
   bool try_lock() noexcept { return try_acquire(); }
