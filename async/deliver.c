@@ -11,9 +11,9 @@
  * is still to come, and its take is later than P's push in the order of the
  * inbox: it finds P's request. uv_async_send itself orders nothing when it
  * finds the flag set. */
+#include "engine.h"
 #include "grant.h"
 #include "home.h"
-#include "request.h"
 
 #include "panic.h"
 
@@ -30,6 +30,7 @@ static void wait_for_deadline(struct pkd__home* home, pkd_req_t* req);
 static enum place enter(struct pkd__home* home);
 static void leave(struct pkd__home* home, enum place place);
 static void deliver_one(struct pkd__home* home);
+static int settle(struct pkd__home* home, pkd_req_t* req);
 static uint64_t now_of(const struct pkd__home* home);
 static uint64_t deadline_of(const struct pkd__wheel* wheel,
                             const struct pkd__link* link);
@@ -93,11 +94,10 @@ static void wait_for_deadline(struct pkd__home* home, pkd_req_t* req) {
   pkd__home_arm(home);
 }
 
-void pkd__home_check(const struct pkd__home* home, const char* call) {
-  if (uv_is_closing((const uv_handle_t*)&home->bell))
-    pkd__panic(call, home->uv,
-               "(uv_loop_t): its handles of Parkade were closed without "
-               "pkd_loop_detach; detach a loop before a uv_walk that closes");
+void pkd__home_is_closing(const struct pkd__home* home, const char* call) {
+  pkd__panic(call, home->uv,
+             "(uv_loop_t): its handles of Parkade were closed without "
+             "pkd_loop_detach; detach a loop before a uv_walk that closes");
 }
 
 /* --- the way out ----------------------------------------------------------- */
@@ -184,11 +184,31 @@ static void deliver_one(struct pkd__home* home) {
     pkd__list_remove(&req->link);
   else
     pkd__wheel_remove(&home->wheel, &req->link);
+  status = settle(home, req);
+  req->cb(req, status); /* it may be gone after this */
+}
+
+/* As pkd__req_settle(), whose commonest case it has at hand; and counts tickets. */
+static int settle(struct pkd__home* home, pkd_req_t* req) {
+  /* (S2) acquire, pairs with (S1): what the last owner did is visible */
+  uint32_t state = pkd__load_acquire(&req->waiter.state);
+  uint32_t granted = state;
+  const struct pkd__face* face = pkd__face_of(pkd__kind_of(state));
+  int status;
+
+  if (pkd__step_of(state) == PKD__GRANTED && face->plain &&
+      pkd__deadline_of(req) == 0 && pkd__kept(face, pkd__want(req)) == 0 &&
+      /* (S3) acq_rel, pairs with (S4): either this delivers or a cancel revokes */
+      pkd__cas_acq_rel(&req->waiter.state, &state,
+                       pkd__state_delivered(granted))) {
+    home->here += (pkd__grant_of(granted) & PKD__PASSES) == 0;
+    return (pkd__grant_of(granted) & PKD__LEADS) != 0;
+  }
   status = pkd__req_settle(req);
   /* relaxed: set by ourselves just now */
   if (pkd__step_of(pkd__load_relaxed(&req->waiter.state)) == PKD__OWNED)
     home->here++;
-  req->cb(req, status); /* it may be gone after this */
+  return status;
 }
 
 void pkd__home_wake(struct pkd__home* home) {
@@ -234,16 +254,10 @@ void pkd__home_adopt(struct pkd__home* home) {
   pkd__registry_moved();
 }
 
-bool pkd__home_returned(struct pkd__home* home) {
-  /* relaxed: as in enter() */
-  if (pkd__load_relaxed(&home->turn) == pkd__self()) {
-    home->here--;
-    return true;
-  }
+void pkd__home_returned_away(struct pkd__home* home) {
   /* (A1) acq_rel, pairs with itself and (A2): who frees it comes after all */
   if (pkd__sub_acq_rel(&home->away, 1) == 1)
     pkd__home_free(home);
-  return false;
 }
 
 void pkd__home_free(struct pkd__home* home) {

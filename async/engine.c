@@ -44,16 +44,21 @@ struct round {
   const pkd_req_t* to;          /* its loop has it in hand: not to be posted */
   bool came;                    /* it was granted */
   const struct pkd__home* near; /* whose requests may overtake, or NULL */
-  bool gives;                   /* this round has given `amount` back */
-  unsigned passed_by;           /* how many may be overtaken */
+  pkd_req_t* ticket;  /* that gives `amount` back; NULL: a right to it */
+  bool denied;        /* it is not the ticket's to give */
+  bool gives;         /* this round has given `amount` back */
+  unsigned passed_by; /* how many may be overtaken */
   unsigned count;
   pkd_req_t* taken[ROUND]; /* granted, closed, or put off */
   struct pkd__bells bells;
 };
 
+static int leave_queue(void* object, const struct pkd__face* face,
+                       int64_t amount, const struct pkd__home* near,
+                       pkd_req_t* ticket);
 static void dispatch(struct round* round);
 static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter);
-static void see(struct round* round, enum pkd__kind kind);
+static bool see(struct round* round, enum pkd__kind kind);
 static bool is_overtaken(struct round* round, const pkd_req_t* req);
 static bool nobody_overtakes(struct round* round);
 static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
@@ -62,7 +67,6 @@ static bool is_stuck(const pkd_req_t* req);
 static uint64_t finish(void* arg, const pkd_unpark_result_t* result);
 static bool hand_out(struct round* round, pkd_req_t* req);
 static void write_back(struct round* round, bool have_more);
-static void check(const void* key);
 
 const struct pkd__face* const pkd__faces[PKD__KINDS] = {
     [PKD__KIND_MUTEX] = &pkd__face_mutex,
@@ -77,28 +81,52 @@ const struct pkd__face* const pkd__faces[PKD__KINDS] = {
 };
 
 void pkd__leave(void* object, enum pkd__kind kind, int64_t amount) {
-  pkd__leave_near(object, kind, amount, NULL);
-}
-
-void pkd__leave_near(void* object, enum pkd__kind kind, int64_t amount,
-                     const struct pkd__home* home) {
   const struct pkd__face* face = pkd__face_of(kind);
   uint64_t word = pkd__word(face, object);
-  struct round round;
 
   while ((word & face->queued) == 0) {
     if (pkd__word_cas(face, object, word, face->left(word, amount)))
       return;
     word = pkd__word(face, object);
   }
+  (void)leave_queue(object, face, amount, NULL, NULL);
+}
+
+int pkd__leave_by(void* object, enum pkd__kind kind, int64_t amount,
+                  const struct pkd__home* home, pkd_req_t* ticket) {
+  const struct pkd__face* face = pkd__face_of(kind);
+  const struct pkd__home* near =
+      home != NULL && pkd__home_is_here(home) ? home : NULL;
+  uint64_t word = pkd__word(face, object);
+
+  while ((word & face->queued) == 0) {
+    if (!face->has(word, ticket))
+      return UV_EPERM;
+    if (pkd__word_cas(face, object, word, face->left(word, amount))) {
+      pkd__give_up(ticket);
+      return 0;
+    }
+    word = pkd__word(face, object);
+  }
+  return leave_queue(object, face, amount, near, ticket);
+}
+
+/* Gives back to those who wait. */
+static int leave_queue(void* object, const struct pkd__face* face,
+                       int64_t amount, const struct pkd__home* near,
+                       pkd_req_t* ticket) {
+  struct round round;
+
   round.key = round.object = object;
   round.face = face;
   round.amount = amount;
   round.owed = true;
   round.close = false;
   round.to = NULL;
-  round.near = home;
+  round.near = near;
+  round.ticket = ticket;
   dispatch(&round);
+  return round.denied ? UV_EPERM : 0;
 }
 
 void pkd__dispatch(const void* key) {
@@ -114,6 +142,7 @@ bool pkd__dispatch_to(const void* key, const pkd_req_t* to) {
   round.owed = round.close = false;
   round.to = to;
   round.near = NULL;
+  round.ticket = NULL;
   round.came = false;
   dispatch(&round);
   return round.came;
@@ -128,6 +157,7 @@ void pkd__close(void* object, enum pkd__kind kind) {
   round.close = true;
   round.to = NULL;
   round.near = NULL;
+  round.ticket = NULL;
   dispatch(&round);
 }
 
@@ -147,6 +177,7 @@ int pkd__destroy(void* object, enum pkd__kind kind, uint64_t mask,
 }
 
 static void dispatch(struct round* round) {
+  round->denied = false;
   do {
     round->seen = round->full = round->gives = false;
     round->count = round->passed_by = 0;
@@ -161,7 +192,7 @@ static void dispatch(struct round* round) {
       round->object = NULL;
     round->close = false;
   } while (round->full);
-  check(round->key);
+  pkd__check(round->key);
 }
 
 static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
@@ -178,8 +209,8 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
     return PKD_UNPARK_STOP;
   /* relaxed: the lot's lock guards it while it is queued */
   state = pkd__load_relaxed(&waiter->state);
-  if (!round->seen)
-    see(round, pkd__kind_of(state));
+  if (!round->seen && !see(round, pkd__kind_of(state)))
+    return PKD_UNPARK_STOP;
   if (!pkd__is_away(state)) {
     if (round->near != NULL && is_overtaken(round, req))
       return round->passed_by < REACH ? PKD_UNPARK_SKIP : PKD_UNPARK_STOP;
@@ -193,11 +224,16 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
   return PKD_UNPARK_TAKE;
 }
 
-/* Somebody waits: the object is in place. */
-static void see(struct round* round, enum pkd__kind kind) {
+/* Somebody waits: the object is in place.
+ * @return false: the caller has no right to what it would give back */
+static bool see(struct round* round, enum pkd__kind kind) {
   round->seen = true;
   round->face = pkd__face_of(kind);
   round->word = pkd__word(round->face, round->key);
+  round->denied = round->ticket != NULL && round->owed &&
+                  !round->face->has(round->word, round->ticket);
+  if (round->denied)
+    return false;
   if (round->owed)
     round->word = round->face->left(round->word, round->amount);
   round->gives = round->owed;
@@ -206,6 +242,7 @@ static void see(struct round* round, enum pkd__kind kind) {
   round->close |= (round->word & round->face->closed) != 0;
   if ((round->word & round->face->overtakes) == 0 || round->close)
     round->near = NULL;
+  return true;
 }
 
 static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
@@ -328,11 +365,13 @@ static void write_back(struct round* round, bool have_more) {
   uint64_t keep;
   uint64_t close;
 
-  if (!round->seen && round->object == NULL)
+  if (round->denied || (!round->seen && round->object == NULL))
     return;
   keep = have_more ? ~UINT64_C(0) : ~face->queued;
   close = round->close ? face->closed : 0;
   if (round->seen) {
+    if (round->gives && round->ticket != NULL)
+      pkd__give_up(round->ticket);
     pkd__word_set(face, object, (round->word | close) & keep);
     return;
   }
@@ -341,18 +380,20 @@ static void write_back(struct round* round, bool have_more) {
     uint64_t old = pkd__word(face, object);
     uint64_t word = round->owed ? face->left(old, round->amount) : old;
 
+    if (round->ticket != NULL && !face->has(old, round->ticket)) {
+      round->denied = true;
+      return;
+    }
     if (pkd__word_cas(face, object, old, (word | close) & keep))
       break;
   }
   round->owed = false;
+  if (round->ticket != NULL)
+    pkd__give_up(round->ticket);
 }
 
-unsigned pkd__withdraw(const void* key, pkd_req_t* req, bool was_last,
-                       bool* others) {
-  /* relaxed: the lot's lock guards it while it is queued */
-  const struct pkd__face* face =
-      pkd__face_of(pkd__kind_of(pkd__load_relaxed(&req->waiter.state)));
-  void* object = (void*)(uintptr_t)key;
+unsigned pkd__withdraw_counted(const struct pkd__face* face, void* object,
+                               pkd_req_t* req, bool was_last, bool* others) {
   uint64_t word = pkd__word(face, object);
   unsigned grant = PKD__REFUSED;
 
@@ -365,9 +406,7 @@ unsigned pkd__withdraw(const void* key, pkd_req_t* req, bool was_last,
     word &= ~face->climbing;
   if (was_last)
     word &= ~face->queued;
-  if (was_last || face->gone != NULL || face->climbing != 0)
-    pkd__word_set(face, object, word);
-  /* Shut: there is an owner, and to give it back comes here after us. */
+  pkd__word_set(face, object, word);
   *others = !was_last && (word & face->shut) == 0;
   return grant;
 }
@@ -394,7 +433,7 @@ static pkd_unpark_op_t look(void* arg, pkd_waiter_t* waiter) {
 
 /* Free implies no eligible waiter. Another thread may be between two rounds just
  * now, so what is wrong must stay wrong for a while. */
-static void check(const void* key) {
+void pkd__check(const void* key) {
   const char* wrong = NULL;
 
   for (int i = 0; i < 2000; i++) {
@@ -411,7 +450,7 @@ static void check(const void* key) {
 
 #else
 
-static void check(const void* key) {
+void pkd__check(const void* key) {
   (void)key;
 }
 

@@ -66,6 +66,12 @@ struct pkd__face {
   /* Gives `amount` back to `word`: what a request wanted. */
   uint64_t (*left)(uint64_t word, int64_t amount);
 
+  /* Is a grant delivered by a step of the request's state alone? */
+  bool plain;
+
+  /* Does the word say that `req` has the object? NULL: it does not say who has. */
+  bool (*has)(uint64_t word, const pkd_req_t* req);
+
   /* The bit that says that who waits may be overtaken for a while by requests of
    * the loop that gives something back; 0: never. Such requests keep in extra[2]
    * when their patience ends. */
@@ -132,22 +138,38 @@ int pkd__block_end(pkd_req_t* req, pkd_parker_t* parker,
  * @return 0 or UV_EPERM */
 int pkd__disown(pkd_req_t* req, const void* object, enum pkd__kind kind);
 
-/** The same, and `*home` is the loop whose ticket it was, if that is just being run
- * by the calling thread; else NULL. */
-int pkd__disown_here(pkd_req_t* req, const void* object, enum pkd__kind kind,
-                     const struct pkd__home** home);
+/** Makes `req` idle, which the word of its object does not name any more. */
+static inline void pkd__give_up(pkd_req_t* req) {
+  /* (D3) release, pairs with (D2): who starts it anew comes after this */
+  pkd__store_release(&req->waiter.state, PKD__IDLE);
+}
 
 /** Does `req` own something of `object`? */
-bool pkd__owns(const pkd_req_t* req, const void* object, enum pkd__kind kind);
+static inline bool pkd__owns(const pkd_req_t* req, const void* object,
+                             enum pkd__kind kind) {
+  /* (S2) acquire, pairs with (S1) */
+  return pkd__load_acquire(&req->waiter.state) ==
+             pkd__state(PKD__OWNED, kind) &&
+         pkd__object_of(req) == object;
+}
 
 /** Gives `amount` back to an object that the caller has a right to, and admits
  * whom that allows. The object is not touched after its next owner can know. */
 void pkd__leave(void* object, enum pkd__kind kind, int64_t amount);
 
-/** The same, for a task of `home`, if that is the calling thread's: those of the
- * same loop may go first. */
-void pkd__leave_near(void* object, enum pkd__kind kind, int64_t amount,
-                     const struct pkd__home* home);
+/** The same, where the word says whose it is, for who shows `ticket`; if that is
+ * right, it is idle afterwards. If the calling thread is just running `home`, whose
+ * ticket it is, those of the same loop may go first.
+ * @return 0, or UV_EPERM: it is not `ticket` that has it */
+int pkd__leave_by(void* object, enum pkd__kind kind, int64_t amount,
+                  const struct pkd__home* home, pkd_req_t* ticket);
+
+/** With -Dchecks=true: stops the program if the object at `key` is free for one
+ * who waits there. */
+void pkd__check(const void* key);
+
+/** Of the requests that wait in the lot: only the engine may wake them. */
+void pkd__woken_by_stranger(pkd_waiter_t* waiter);
 
 /** Admits whom the object at `key` can admit; for use after its queue changed.
  * The object may be gone, if nobody waits there. */
@@ -172,14 +194,6 @@ int pkd__destroy(void* object, enum pkd__kind kind, uint64_t mask,
  * has that at all. */
 void pkd__begin_patience(const struct pkd__face* face, const void* object,
                          pkd_req_t* req);
-
-/** `req` has left the queue at `key` by itself; under the lot's lock.
- * @param others  out: those who wait still may have been waiting for that, so
- *                that a dispatch is owed
- * @return PKD__REFUSED; or what it is granted all the same: where those who wait
- *         are counted, the count may have been complete already */
-unsigned pkd__withdraw(const void* key, pkd_req_t* req, bool was_last,
-                       bool* others);
 
 /* --- the word -------------------------------------------------------------- */
 
@@ -209,6 +223,35 @@ static inline bool pkd__word_cas(const struct pkd__face* face, void* object,
   return face->bytes == 4
              ? pkd__cas_acq_rel((uint32_t*)object, &narrow, (uint32_t)word)
              : pkd__cas_acq_rel((uint64_t*)object, &old, word);
+}
+
+/* --- who leaves ------------------------------------------------------------ */
+
+/* pkd__withdraw() for objects that count who waits, or let some climb. */
+unsigned pkd__withdraw_counted(const struct pkd__face* face, void* object,
+                               pkd_req_t* req, bool was_last, bool* others);
+
+/** `req` has left the queue at `key` by itself; under the lot's lock.
+ * @param others  out: those who wait still may have been waiting for that, so
+ *                that a dispatch is owed
+ * @return PKD__REFUSED; or what it is granted all the same: where those who wait
+ *         are counted, the count may have been complete already */
+static inline unsigned pkd__withdraw(const void* key, pkd_req_t* req,
+                                     bool was_last, bool* others) {
+  /* relaxed: the lot's lock guards it while it is queued */
+  const struct pkd__face* face =
+      pkd__face_of(pkd__kind_of(pkd__load_relaxed(&req->waiter.state)));
+  void* object = (void*)(uintptr_t)key;
+  uint64_t word;
+
+  if (face->gone != NULL || face->climbing != 0)
+    return pkd__withdraw_counted(face, object, req, was_last, others);
+  word = pkd__word(face, object);
+  if (was_last)
+    pkd__word_set(face, object, word & ~face->queued);
+  /* Shut: there is an owner, and to give it back comes here after us. */
+  *others = !was_last && (word & face->shut) == 0;
+  return PKD__REFUSED;
 }
 
 #endif

@@ -84,7 +84,7 @@ static void unlist(struct pkd__home* home, pkd_waiter_t* waiter) {
 
 /* --- met ------------------------------------------------------------------- */
 
-bool pkd__grant_met(struct pkd__home* home, pkd_req_t* req) {
+bool pkd__grant_met_noted(struct pkd__home* home, pkd_req_t* req) {
   pkd_waiter_t* waiter = &req->waiter;
   const void* key = pkd__object_of(req);
   uint32_t state;

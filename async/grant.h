@@ -55,7 +55,17 @@ void pkd__grant_note(struct pkd__home* home, pkd_req_t* req);
 /** The loop has come to `req`, which it has taken from its mailbox.
  * @return true: its wait is over; false: its grant had been taken back, and it
  *         waits again */
-bool pkd__grant_met(struct pkd__home* home, pkd_req_t* req);
+bool pkd__grant_met_noted(struct pkd__home* home, pkd_req_t* req);
+
+static inline bool pkd__grant_met(struct pkd__home* home, pkd_req_t* req) {
+  /* (G2) acquire, pairs with (G1), and (S2) acquire, pairs with (S1): as there.
+   * relaxed: as there */
+  if (pkd__load_acquire(&req->waiter.due) == 0 &&
+      !pkd__is_away(pkd__load_acquire(&req->waiter.state)) &&
+      !pkd__load_relaxed(&home->stuck))
+    return true;
+  return pkd__grant_met_noted(home, req);
+}
 
 /** Puts `req`, whose turn it would be, off until its stuck loop comes to it; it
  * has to be posted. Under the lot's lock. */

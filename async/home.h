@@ -113,16 +113,17 @@ void pkd__home_wait_again(struct pkd__home* home, pkd_req_t* req);
 /** Frees it. */
 void pkd__home_free(struct pkd__home* home);
 
-/** A ticket that `home` handed out was given back.
- * @return true: the calling thread is just running that loop; false: it may be
- *         gone */
-bool pkd__home_returned(struct pkd__home* home);
-
 /** Makes the calling thread the loop's thread, if it was another. */
 void pkd__home_adopt(struct pkd__home* home);
 
 /** Stops the program if the handles were closed behind our back. */
-void pkd__home_check(const struct pkd__home* home, const char* call);
+void pkd__home_is_closing(const struct pkd__home* home, const char* call);
+
+static inline void pkd__home_check(const struct pkd__home* home,
+                                   const char* call) {
+  if (uv_is_closing((const uv_handle_t*)&home->bell))
+    pkd__home_is_closing(home, call);
+}
 
 /* --- delivery (deliver.c) -------------------------------------------------- */
 
@@ -159,6 +160,23 @@ uint64_t pkd__self_first(void);
  * even of one that has ended. */
 static inline uint64_t pkd__self(void) {
   return pkd__self_number != 0 ? pkd__self_number : pkd__self_first();
+}
+
+/** Is the calling thread just running that loop? */
+static inline bool pkd__home_is_here(const struct pkd__home* home) {
+  /* relaxed: a thread sees its own name only if it wrote it last itself */
+  return pkd__load_relaxed(&home->turn) == pkd__self();
+}
+
+/** A ticket that `home` handed out was given back; it may be gone after this,
+ * unless the calling thread is just running it. */
+void pkd__home_returned_away(struct pkd__home* home);
+
+static inline void pkd__home_returned(struct pkd__home* home) {
+  if (pkd__home_is_here(home))
+    home->here--;
+  else
+    pkd__home_returned_away(home);
 }
 
 /** @return false if `home`'s uv_loop or pkd_loop_t is there already */
@@ -200,6 +218,15 @@ static inline void pkd__home_ready(struct pkd__home* home, pkd_req_t* req) {
   pkd__home_append(home, req);
   if (!home->awake)
     pkd__home_wake(home);
+}
+
+/** As pkd__home_post(), which need not be called for the loop that is being run. */
+static inline void pkd__home_hand(struct pkd__home* home, pkd_req_t* req,
+                                  struct pkd__bells* bells) {
+  if (pkd__home_is_here(home))
+    pkd__home_ready(home, req);
+  else
+    pkd__home_post(home, req, bells);
 }
 
 static inline void pkd__home_count_in(struct pkd__home* home) {

@@ -13,8 +13,7 @@ enum { POISON = 4, MEND = 8 };
 static unsigned admit(uint64_t* word, pkd_req_t* req) {
   bool poisoned = (*word & PKD__ASYNC_MUTEX_POISONED) != 0;
 
-  (void)req;
-  if (!pkd__async_mutex_take(word))
+  if (!pkd__async_mutex_take(word, pkd__async_mutex_owner(req)))
     return PKD__REFUSED;
   return poisoned ? PKD__ADMITTED | PKD__LEADS : PKD__ADMITTED;
 }
@@ -26,15 +25,23 @@ static uint64_t left(uint64_t word, int64_t amount) {
                         : pkd__async_mutex_left(word);
 }
 
+static bool has(uint64_t word, const pkd_req_t* req) {
+  return pkd__async_mutex_has(word, pkd__async_mutex_owner(req));
+}
+
 const struct pkd__face pkd__face_mutex = {
     .bytes = sizeof(uint32_t),
     .queued = PKD__ASYNC_MUTEX_QUEUED,
     .closed = PKD__ASYNC_MUTEX_CLOSED,
     .shut = PKD__ASYNC_MUTEX_LOCKED,
     .overtakes = PKD__ASYNC_MUTEX_OVERTAKES,
+    .plain = true,
     .admit = admit,
     .left = left,
+    .has = has,
 };
+
+PKD__QUICK_CALLS(&pkd__face_mutex, PKD__KIND_MUTEX);
 
 int pkd_async_mutex_init(pkd_async_mutex_t* mutex, unsigned flags) {
   if (mutex == NULL || (flags & ~(unsigned)PKD_ASYNC_MUTEX_OVERTAKES) != 0)
@@ -45,8 +52,8 @@ int pkd_async_mutex_init(pkd_async_mutex_t* mutex, unsigned flags) {
 
 int pkd_async_mutex_lock(pkd_loop_t* loop, pkd_req_t* req,
                          pkd_async_mutex_t* mutex, pkd_req_cb cb) {
-  return pkd__quick_start(&pkd__face_mutex, PKD__KIND_MUTEX, loop, req, mutex,
-                          1, cb);
+  return pkd__quick_start(&pkd__face_mutex, PKD__KIND_MUTEX, &quick_calls, loop,
+                          req, mutex, 1, cb);
 }
 
 /* What the header spells out. */
@@ -66,25 +73,26 @@ int pkd_async_mutex_lock_blocking(pkd_req_t* req, pkd_async_mutex_t* mutex,
   return pkd__block(req, mutex, PKD__KIND_MUTEX, 1, deadline);
 }
 
+/* The right to it is the ticket's if the word says so, which is looked at in the
+ * same step that gives it back. */
 static int unlock(pkd_req_t* req, pkd_async_mutex_t* mutex, int64_t amount) {
-  const struct pkd__home* home;
+  struct pkd__home* home;
   int err;
 
   if (req == NULL || mutex == NULL)
     return UV_EINVAL;
-  err = pkd__disown_here(req, mutex, PKD__KIND_MUTEX, &home);
-  if (err == 0)
-    pkd__quick_leave(&pkd__face_mutex, PKD__KIND_MUTEX, mutex, amount, home);
+  if (!pkd__owns(req, mutex, PKD__KIND_MUTEX))
+    return UV_EPERM;
+  home = req->via.home;
+  err = pkd__quick_leave(&pkd__face_mutex, PKD__KIND_MUTEX, &quick_calls, mutex,
+                         amount, home, req);
+  if (err == 0 && home != NULL)
+    pkd__home_returned(home);
   return err;
 }
 
 int pkd__async_mutex_unlock_slow(pkd_req_t* req, pkd_async_mutex_t* mutex) {
   return unlock(req, mutex, 1);
-}
-
-int pkd__async_mutex_leave_slow(pkd_async_mutex_t* mutex) {
-  pkd__leave(mutex, PKD__KIND_MUTEX, 1);
-  return 0;
 }
 
 int pkd_async_mutex_unlock_poisoned(pkd_req_t* req, pkd_async_mutex_t* mutex) {
@@ -97,6 +105,42 @@ int pkd_async_mutex_mend(pkd_req_t* req, pkd_async_mutex_t* mutex) {
   if (!pkd__owns(req, mutex, PKD__KIND_MUTEX))
     return UV_EPERM;
   pkd__leave(mutex, PKD__KIND_MUTEX, MEND);
+  return 0;
+}
+
+struct passing {
+  pkd_async_mutex_t* mutex;
+  const pkd_req_t* from;
+  const pkd_req_t* to;
+  bool done;
+};
+
+/* Under the lot's lock of the mutex, as somebody may wait there. */
+static int pass(void* arg) {
+  struct passing* passing = arg;
+  uint32_t owner = pkd__async_mutex_owner(passing->to);
+  uint64_t word;
+
+  do {
+    word = pkd__word(&pkd__face_mutex, passing->mutex);
+    passing->done = has(word, passing->from);
+  } while (passing->done &&
+           !pkd__word_cas(&pkd__face_mutex, passing->mutex, word,
+                          pkd__async_mutex_passed(word, owner)));
+  return 0; /* nobody queues */
+}
+
+int pkd__mutex_transfer(pkd_req_t* from, pkd_req_t* to) {
+  struct passing passing = {pkd__object_of(from), from, to, false};
+  struct pkd__home* home = from->via.home;
+
+  pkd_lot_enqueue(passing.mutex, &to->waiter, pass, &passing);
+  if (!passing.done)
+    return UV_EPERM;
+  pkd__give_up(from);
+  pkd__bestow(to, passing.mutex, PKD__KIND_MUTEX, 1);
+  if (home != NULL)
+    pkd__home_returned(home);
   return 0;
 }
 

@@ -18,6 +18,7 @@ struct ending {
   struct pkd__debt debt;
 };
 
+static bool end_from(pkd_req_t* req, enum pkd__step step, uint32_t state);
 static void removed(void* arg, const void* key, int was_last);
 static bool take_back(pkd_req_t* req, uint32_t state);
 
@@ -43,7 +44,7 @@ int pkd_req_cancel(pkd_req_t* req) {
     case PKD__IDLE:
       return UV_EINVAL;
     case PKD__QUEUED:
-      if (pkd__req_end(req, PKD__CANCELED))
+      if (end_from(req, PKD__CANCELED, state))
         return 0;
       break; /* something else ended it just now */
     case PKD__GRANTED:
@@ -83,15 +84,24 @@ static bool take_back(pkd_req_t* req, uint32_t state) {
 }
 
 bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
-  struct ending ending = {.req = req, .step = step, .grant = PKD__REFUSED};
-  struct pkd__bells bells;
   /* (S5) acquire, pairs with (S1) and (S6) */
-  uint32_t state = pkd__load_acquire(&req->waiter.state);
+  return end_from(req, step, pkd__load_acquire(&req->waiter.state));
+}
+
+/* The same, which stood in `state` a moment ago. */
+static bool end_from(pkd_req_t* req, enum pkd__step step, uint32_t state) {
+  struct ending ending;
+  struct pkd__bells bells;
   const struct pkd__in_lot* in_lot =
       pkd__step_of(state) == PKD__IDLE
           ? NULL
           : pkd__face_of(pkd__kind_of(state))->in_lot;
 
+  ending.req = req;
+  ending.step = step;
+  ending.grant = PKD__REFUSED;
+  ending.others = ending.away = false;
+  ending.debt.cond = NULL;
   if (in_lot != NULL ? !in_lot->end(req, step, &ending.away)
                      : pkd_lot_remove(&req->waiter, removed, &ending) != 0)
     return false;
@@ -99,12 +109,14 @@ bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
   if (!ending.away && req->via.home == NULL)
     pkd_parker_wake((pkd_parker_t*)req->link.next);
   else if (!ending.away)
-    pkd__home_post(req->via.home, req, &bells);
-  pkd__bells_ring(&bells);
+    pkd__home_hand(req->via.home, req, &bells);
+  if (bells.count != 0)
+    pkd__bells_ring(&bells);
   /* It may have been the head, and all that kept the others waiting. */
   if (ending.others)
     pkd__dispatch(ending.key);
-  pkd__cond_forward(&ending.debt);
+  if (ending.debt.cond != NULL)
+    pkd__cond_forward(&ending.debt);
   return ending.grant == PKD__REFUSED;
 }
 
@@ -129,7 +141,8 @@ static void removed(void* arg, const void* key, int was_last) {
 }
 
 int pkd__req_startable(const pkd_req_t* req) {
-  /* (D2) acquire, pairs with (D1) and (S1): who gave back what it owned is done with it */
+  /* (D2) acquire, pairs with (D1), (D3) and (S1): who gave back what it owned is
+   * done with it */
   uint32_t state = pkd__load_acquire(&req->waiter.state);
 
   if (pkd__step_of(state) == PKD__IDLE)
@@ -184,22 +197,7 @@ const void* pkd_req_owned(const pkd_req_t* req) {
                                                 : pkd__object_of(req);
 }
 
-bool pkd__owns(const pkd_req_t* req, const void* object, enum pkd__kind kind) {
-  /* (S2) acquire, pairs with (S1) */
-  uint32_t state = pkd__load_acquire(&req->waiter.state);
-
-  return pkd__step_of(state) == PKD__OWNED && pkd__kind_of(state) == kind &&
-         pkd__object_of(req) == object;
-}
-
 int pkd__disown(pkd_req_t* req, const void* object, enum pkd__kind kind) {
-  const struct pkd__home* home;
-
-  return pkd__disown_here(req, object, kind, &home);
-}
-
-int pkd__disown_here(pkd_req_t* req, const void* object, enum pkd__kind kind,
-                     const struct pkd__home** here) {
   uint32_t state = pkd__state(PKD__OWNED, kind);
   struct pkd__home* home;
 
@@ -210,7 +208,8 @@ int pkd__disown_here(pkd_req_t* req, const void* object, enum pkd__kind kind,
    * ticket, one is right */
   if (!pkd__cas_acq_rel(&req->waiter.state, &state, PKD__IDLE))
     return UV_EPERM;
-  *here = home != NULL && pkd__home_returned(home) ? home : NULL;
+  if (home != NULL)
+    pkd__home_returned(home);
   return 0;
 }
 
@@ -240,6 +239,8 @@ int pkd_req_transfer(pkd_req_t* from, pkd_req_t* to) {
   kind = pkd__kind_of(pkd__load_relaxed(&from->waiter.state));
   if (kind == PKD__KIND_KEYED) /* the ticket itself stands in the lot */
     return pkd__keyed_transfer(from, to);
+  if (kind == PKD__KIND_MUTEX) /* its word names the ticket */
+    return pkd__mutex_transfer(from, to);
   /* (T1) acq_rel, pairs with itself: what was taken off before is not ours */
   what = (uint32_t)pkd__exchange_acq_rel(&from->waiter.token, 0);
   if ((err = pkd__disown(from, object, kind)) == 0)

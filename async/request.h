@@ -162,6 +162,9 @@ const void* pkd__keyed_owner(const pkd_req_t* req);
 /** pkd_req_transfer() for a request that owns a key. */
 int pkd__keyed_transfer(pkd_req_t* from, pkd_req_t* to);
 
+/** pkd_req_transfer() for a request that owns a mutex. */
+int pkd__mutex_transfer(pkd_req_t* from, pkd_req_t* to);
+
 /** Is `req` one of several that want their locks at once? Such hold on to what
  * they are granted, and take turns strictly: that is why they never deadlock. */
 bool pkd__many_has(const pkd_req_t* req);

@@ -27,16 +27,19 @@ const struct pkd__face pkd__face_rwlock = {
     .queued = PKD__ASYNC_RWLOCK_QUEUED,
     .closed = PKD__ASYNC_RWLOCK_CLOSED,
     .shut = PKD__ASYNC_RWLOCK_WRITER,
+    .plain = true,
     .admit = admit,
     .left = left,
     .climbing = PKD__ASYNC_RWLOCK_PENDING,
     .hopeless = hopeless,
 };
 
+PKD__QUICK_CALLS(&pkd__face_rwlock, PKD__KIND_RWLOCK);
+
 static int lock_async(pkd_loop_t* loop, pkd_req_t* req,
                       pkd_async_rwlock_t* lock, unsigned mode, pkd_req_cb cb) {
-  return pkd__quick_start(&pkd__face_rwlock, PKD__KIND_RWLOCK, loop, req, lock,
-                          mode, cb);
+  return pkd__quick_start(&pkd__face_rwlock, PKD__KIND_RWLOCK, &quick_calls,
+                          loop, req, lock, mode, cb);
 }
 
 int pkd_async_rwlock_rdlock(pkd_loop_t* loop, pkd_req_t* req,
@@ -96,7 +99,8 @@ int pkd_async_rwlock_unlock(pkd_req_t* req, pkd_async_rwlock_t* lock) {
     return UV_EINVAL;
   err = pkd__disown(req, lock, PKD__KIND_RWLOCK);
   if (err == 0)
-    pkd__quick_leave(&pkd__face_rwlock, PKD__KIND_RWLOCK, lock, mode, NULL);
+    (void)pkd__quick_leave(&pkd__face_rwlock, PKD__KIND_RWLOCK, &quick_calls,
+                           lock, mode, NULL, NULL);
   return err;
 }
 

@@ -28,9 +28,12 @@ const struct pkd__face pkd__face_sem = {
     .bytes = sizeof(uint64_t),
     .queued = PKD__ASYNC_SEM_QUEUED,
     .closed = PKD__ASYNC_SEM_CLOSED,
+    .plain = true,
     .admit = admit,
     .left = pkd__async_sem_left,
 };
+
+PKD__QUICK_CALLS(&pkd__face_sem, PKD__KIND_SEM);
 
 int pkd_async_sem_init(pkd_async_sem_t* sem, uint32_t permits, uint32_t max) {
   if (sem == NULL || max > PKD_ASYNC_SEM_MAX ||
@@ -47,8 +50,8 @@ int pkd_async_sem_acquire(pkd_loop_t* loop, pkd_req_t* req,
   int err = pkd__sem_check(sem, n);
 
   return err != 0 ? err
-                  : pkd__quick_start(&pkd__face_sem, PKD__KIND_SEM, loop, req,
-                                     sem, n, cb);
+                  : pkd__quick_start(&pkd__face_sem, PKD__KIND_SEM,
+                                     &quick_calls, loop, req, sem, n, cb);
 }
 
 int pkd_async_sem_try_acquire(pkd_req_t* req, pkd_async_sem_t* sem,
@@ -76,7 +79,8 @@ int pkd_async_sem_release(pkd_req_t* req, pkd_async_sem_t* sem, uint32_t n) {
     return UV_EINVAL;
   err = spend(req, sem, n);
   if (err == 0 && n != 0)
-    pkd__quick_leave(&pkd__face_sem, PKD__KIND_SEM, sem, n, NULL);
+    (void)pkd__quick_leave(&pkd__face_sem, PKD__KIND_SEM, &quick_calls, sem, n,
+                           NULL, NULL);
   return err;
 }
 

@@ -40,7 +40,6 @@ static int refuse(const struct entry* entry, int err);
 static int startable(const pkd_req_t* req, const void* object,
                      enum pkd__kind kind, uint32_t want);
 static void accepted(const struct entry* entry);
-static void woken_by_stranger(pkd_waiter_t* waiter);
 
 int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
                enum pkd__kind kind, uint32_t want, pkd_req_cb cb) {
@@ -179,7 +178,7 @@ static void prepare(struct entry* entry, pkd_req_t* req, void* object,
   entry->kept = pkd__kept(entry->face, want);
   entry->kept_home = entry->kept == 0 ? NULL : req->via.home;
   req->via.home = NULL;
-  req->waiter.wake = woken_by_stranger;
+  req->waiter.wake = pkd__woken_by_stranger;
   req->waiter.token = want;
   /* relaxed: who looks for the request has seen a state that is set later. The
    * lot sets the same when it queues the request; that a cancel never sees
@@ -358,7 +357,7 @@ int pkd__block_end(pkd_req_t* req, pkd_parker_t* parker,
 }
 
 /* The engine takes its waiters from the queue and wakes them itself. */
-static void woken_by_stranger(pkd_waiter_t* waiter) {
+void pkd__woken_by_stranger(pkd_waiter_t* waiter) {
   pkd__panic(
       "pkd_lot_unpark", waiter->key,
       "is an asynchronous lock; only its own functions may unpark there");

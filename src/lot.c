@@ -95,12 +95,9 @@ int pkd_lot_enqueue_behind(const void* key, pkd_waiter_t* waiter,
   return wanted ? 0 : -EAGAIN;
 }
 
-int pkd_lot_remove(pkd_waiter_t* waiter, pkd_removed_cb removed, void* arg) {
-  return pkd_lot_remove_if(waiter, NULL, NULL, removed, arg);
-}
-
-int pkd_lot_remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
-                      void* may_leave_arg, pkd_removed_cb removed, void* arg) {
+static inline int remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
+                            void* may_leave_arg, pkd_removed_cb removed,
+                            void* arg) {
   struct pkd__bucket* bucket = pkd__bucket_lock_of(waiter);
   const void* key = pkd__key_of(waiter);
   pkd_waiter_t** slot = NULL;
@@ -120,6 +117,15 @@ int pkd_lot_remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
   }
   pkd__bucket_unlock(bucket);
   return rc;
+}
+
+int pkd_lot_remove(pkd_waiter_t* waiter, pkd_removed_cb removed, void* arg) {
+  return remove_if(waiter, NULL, NULL, removed, arg);
+}
+
+int pkd_lot_remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
+                      void* may_leave_arg, pkd_removed_cb removed, void* arg) {
+  return remove_if(waiter, may_leave, may_leave_arg, removed, arg);
 }
 
 uint32_t pkd_lot_due(pkd_deadline_t when) {

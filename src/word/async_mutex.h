@@ -2,10 +2,17 @@
  *
  * async_mutex.h - the word of pkd_async_mutex_t: its picture and its moves.
  *
- *   31                     4   3   2   1   0
+ *   31                  5   4   3   2   1   0
  *  +---------------------+---+---+---+---+---+
- *  |        zero         | O | P | C | Q | L |   all zero = free, so zeroed
+ *  |        owner        | O | P | C | Q | L |   all zero = free, so zeroed
  *  +---------------------+---+---+---+---+---+   memory is a mutex
+ *   owner      with L, 27 bits of the address of the request that owns it or was
+ *              granted it; else zero. Never wrong. Who shows a ticket gives back by
+ *              one step of this word, and only if the ticket is named here: so of
+ *              two who show the same one at the same moment, one is right, and the
+ *              ticket itself needs no atomic step of its own. (The second of them
+ *              is wrongly believed if another request owns the mutex by then and
+ *              has the same 27 bits. Requests within one GiB never have.)
  *   L LOCKED   a request owns it or was granted it. Never wrong.
  *   Q QUEUED   somebody waits at this address: the word changes only under the
  *              lot's lock of the address, and newcomers queue. Exact under that
@@ -37,6 +44,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* In the picture above: where the owner stands. */
+#define PKD__ASYNC_MUTEX_OWNER (~UINT64_C(31) & UINT32_MAX)
+
 enum {
   PKD__ASYNC_MUTEX_LOCKED = 1,
   PKD__ASYNC_MUTEX_QUEUED = 2,
@@ -48,17 +58,28 @@ enum {
   PKD__ASYNC_MUTEX_BUSY = PKD__ASYNC_MUTEX_LOCKED | PKD__ASYNC_MUTEX_QUEUED
 };
 
-/** Takes the mutex for the one whose turn it is; whether it could. */
-static inline bool pkd__async_mutex_take(uint64_t* word) {
+/** Takes the mutex for `owner`, whose turn it is; whether it could. */
+static inline bool pkd__async_mutex_take(uint64_t* word, uint32_t owner) {
   if (*word & PKD__ASYNC_MUTEX_LOCKED)
     return false;
-  *word |= PKD__ASYNC_MUTEX_LOCKED;
+  *word |= PKD__ASYNC_MUTEX_LOCKED | owner;
   return true;
+}
+
+/** Is it `owner` who has it? */
+static inline bool pkd__async_mutex_has(uint64_t word, uint32_t owner) {
+  return (word & (PKD__ASYNC_MUTEX_OWNER | PKD__ASYNC_MUTEX_LOCKED)) ==
+         (owner | PKD__ASYNC_MUTEX_LOCKED);
+}
+
+/** The owner hands it to another, `owner`. */
+static inline uint64_t pkd__async_mutex_passed(uint64_t word, uint32_t owner) {
+  return (word & ~PKD__ASYNC_MUTEX_OWNER) | owner;
 }
 
 /** The owner has left. */
 static inline uint64_t pkd__async_mutex_left(uint64_t word) {
-  return word & ~(uint64_t)PKD__ASYNC_MUTEX_LOCKED;
+  return word & ~(PKD__ASYNC_MUTEX_OWNER | PKD__ASYNC_MUTEX_LOCKED);
 }
 
 /** The owner has left in doubt. */

@@ -221,6 +221,23 @@ static void work_and_many_take_a_poisoned_mutex(void** state) {
   assert_false(pkd_async_mutex_is_locked(&mutex));
 }
 
+static void requests_that_lie_near_or_alike_have_other_names(void** state) {
+  static pkd_req_t reqs[2];
+  uintptr_t at = (uintptr_t)&reqs[0];
+
+  (void)state;
+  assert_int_equal(pkd__async_mutex_owner(&reqs[0]) & 31, 0);
+  assert_int_not_equal(pkd__async_mutex_owner(&reqs[0]),
+                       pkd__async_mutex_owner(&reqs[1]));
+  for (unsigned bit = 3; bit < sizeof at * 8; bit++) {
+    const pkd_req_t* other = (const pkd_req_t*)(at ^ (uintptr_t)1 << bit);
+
+    if (bit < 57) /* none lies higher */
+      assert_int_not_equal(pkd__async_mutex_owner(&reqs[0]),
+                           pkd__async_mutex_owner(other));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       IN_EACH_WORLD(a_ticket_can_be_handed_over),
@@ -232,6 +249,7 @@ int main(void) {
       IN_EACH_WORLD(a_poisoned_mutex_tells_every_owner_until_it_is_mended),
       IN_ONE_WORLD(only_the_owner_poisons_or_mends),
       IN_ONE_WORLD(work_and_many_take_a_poisoned_mutex),
+      IN_ONE_WORLD(requests_that_lie_near_or_alike_have_other_names),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

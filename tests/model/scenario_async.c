@@ -403,6 +403,43 @@ static void ticket_shown_twice(int with_thread) {
   finish();
 }
 
+/* The ticket is passed on to another request, while a thread shows it: either the
+ * one or the other. */
+static void thread_owns_and_passes(void* arg) {
+  static int rc;
+  pkd_req_t* from = &s->actor[0].req;
+  pkd_req_t* to = &s->actor[1].req;
+
+  (void)arg;
+  if (pkd_async_mutex_trylock(from, &s->m) != 0) {
+    shown[0] = UV_EPERM;
+    return;
+  }
+  enter_section();
+  __atomic_store_n(&ticket, from, __ATOMIC_RELEASE);
+  rc = pkd_req_transfer(from, to);
+  explore_assert(rc == 0 || rc == UV_EPERM);
+  shown[0] = rc;
+  if (rc != 0)
+    return;
+  explore_assert(pkd_async_mutex_unlock(from, &s->m) == UV_EPERM);
+  enter_section(); /* it is its own still */
+  explore_assert(pkd_async_mutex_unlock(to, &s->m) == 0);
+}
+
+static void ticket_passed_and_shown(int with_thread) {
+  start();
+  spawn(thread_owns_and_passes, false);
+  spawn(thread_shows, false);
+  if (with_thread)
+    spawn(thread_blocks, false);
+  explore_join();
+  explore_assert(shown[0] != 0 || shown[1] != 0);
+  explore_assert(ticket == NULL || shown[0] == 0 || shown[1] == 0);
+  explore_outcome(shown[0] == 0 ? 0 : shown[1] == 0 ? 1 : 2);
+  finish();
+}
+
 /* Close: who waits is told, who comes is refused, who owns keeps it. */
 static void loop_meets_close(void* arg) {
   actor_t* actor = me();
@@ -624,6 +661,18 @@ const explore_scenario_t explore_async[] = {
      {.preemptions = 3, .stale = 1}},
     {"async/ticket-shown-twice-with-thread",
      ticket_shown_twice,
+     1,
+     OK,
+     7,
+     {.preemptions = 2, .stale = 1}},
+    {"async/ticket-passed-and-shown",
+     ticket_passed_and_shown,
+     0,
+     OK,
+     3,
+     {.preemptions = 3, .stale = 1}},
+    {"async/ticket-passed-and-shown-with-thread",
+     ticket_passed_and_shown,
      1,
      OK,
      7,

@@ -59,10 +59,18 @@ PKD_API int pkd__async_mutex_trylock_slow(pkd_req_t* req,
                                           pkd_async_mutex_t* mutex);
 PKD_API int pkd__async_mutex_unlock_slow(pkd_req_t* req,
                                          pkd_async_mutex_t* mutex);
-PKD_API int pkd__async_mutex_leave_slow(pkd_async_mutex_t* mutex);
 
 /* The state of a request that owns a mutex; async/request.h has them all. */
 #define PKD__REQ_OWNS_MUTEX UINT32_C(0x106)
+
+/* How the word of a mutex names the request that owns it; src/word/async_mutex.h.
+ * The low bits tell those apart that lie within one GiB; what is above is folded
+ * in, lest memory that is laid out alike in two places looks the same. */
+static inline uint32_t pkd__async_mutex_owner(const pkd_req_t* req) {
+  uintptr_t at = (uintptr_t)req;
+
+  return (uint32_t)(at >> 3 ^ at >> 30) << 5;
+}
 
 /** The same as an initialiser: makes `mutex` a free one.
  *
@@ -108,11 +116,12 @@ static inline int pkd_async_mutex_trylock(pkd_req_t* req,
   uint32_t free_word = 0;
 
   /* The steps of the slow path, for a mutex that is just free.
-   * (D2) acquire, pairs with (D1): who gave back what `req` owned is done with
-   * it. (W3) acq_rel, pairs with itself: who takes sees what who left did. */
+   * (D2) acquire, pairs with (D1) and (D3): who gave back what `req` owned is done
+   * with it. (W3) acq_rel, pairs with itself: who takes sees what who left did. */
   if (req != NULL && mutex != NULL &&
       __atomic_load_n(&req->waiter.state, __ATOMIC_ACQUIRE) == 0 &&
-      __atomic_compare_exchange_n(&mutex->word, &free_word, UINT32_C(1), 0,
+      __atomic_compare_exchange_n(&mutex->word, &free_word,
+                                  pkd__async_mutex_owner(req) | 1, 0,
                                   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
     req->waiter.token = 1;
     req->via.home = NULL;
@@ -144,7 +153,7 @@ PKD_API int pkd_async_mutex_lock_blocking(pkd_req_t* req,
                                           pkd_deadline_t deadline);
 
 /** Gives `mutex` to the one who has waited longest, or frees it. No callback
- * runs inside. `req` is idle afterwards.
+ * runs inside. `req` is idle afterwards, and in use until this has returned.
  *
  * @return 0
  *         UV_EPERM   `req` does not own this mutex (a stale ticket, another
@@ -156,24 +165,22 @@ PKD_API int pkd_async_mutex_lock_blocking(pkd_req_t* req,
  *            more once its next owner can know */
 static inline int pkd_async_mutex_unlock(pkd_req_t* req,
                                          pkd_async_mutex_t* mutex) {
-  uint32_t owns = PKD__REQ_OWNS_MUTEX;
-  uint32_t held = 1;
+  uint32_t held = pkd__async_mutex_owner(req) | 1;
 
   /* The steps of the slow path, for a ticket that counts for no loop.
    * (D2) acquire, pairs with (S1): the ticket of another thread is complete.
-   * (D1) acq_rel, pairs with itself and (D2): of several who show the same
+   * (W3) acq_rel, pairs with itself, as above: of several who show the same
    * ticket, one is right. */
   if (req != NULL && mutex != NULL &&
-      __atomic_load_n(&req->waiter.state, __ATOMIC_ACQUIRE) == owns &&
+      __atomic_load_n(&req->waiter.state, __ATOMIC_ACQUIRE) ==
+          PKD__REQ_OWNS_MUTEX &&
       __atomic_load_n(&req->waiter.key, __ATOMIC_RELAXED) == mutex &&
       req->via.home == NULL &&
-      __atomic_compare_exchange_n(&req->waiter.state, &owns, UINT32_C(0), 0,
+      __atomic_compare_exchange_n(&mutex->word, &held, UINT32_C(0), 0,
                                   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-    /* (W3) acq_rel, pairs with itself, as above. */
-    if (__atomic_compare_exchange_n(&mutex->word, &held, UINT32_C(0), 0,
-                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-      return 0;
-    return pkd__async_mutex_leave_slow(mutex);
+    /* (D3) release, pairs with (D2): who starts it anew comes after this. */
+    __atomic_store_n(&req->waiter.state, UINT32_C(0), __ATOMIC_RELEASE);
+    return 0;
   }
   return pkd__async_mutex_unlock_slow(req, mutex);
 }
