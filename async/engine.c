@@ -78,6 +78,7 @@ const struct pkd__face* const pkd__faces[PKD__KINDS] = {
     [PKD__KIND_KEYED] = &pkd__face_keyed,
     [PKD__KIND_RWLOCK] = &pkd__face_rwlock,
     [PKD__KIND_COND] = &pkd__face_cond,
+    [PKD__KIND_YIELD] = &pkd__face_yield,
 };
 
 void pkd__leave(void* object, enum pkd__kind kind, int64_t amount) {

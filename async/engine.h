@@ -95,6 +95,7 @@ extern const struct pkd__face pkd__face_barrier;
 extern const struct pkd__face pkd__face_keyed;
 extern const struct pkd__face pkd__face_rwlock;
 extern const struct pkd__face pkd__face_cond;
+extern const struct pkd__face pkd__face_yield;
 
 extern const struct pkd__face* const pkd__faces[PKD__KINDS];
 

@@ -61,6 +61,7 @@ enum pkd__kind {
   PKD__KIND_KEYED,
   PKD__KIND_RWLOCK,
   PKD__KIND_COND,
+  PKD__KIND_YIELD,
   PKD__KINDS
 };
 

@@ -2,8 +2,8 @@
  *
  * async_parkade.c - the async mutex and semaphore, through their headers only.
  *
- * A yield is a lock of the task's own mutex, which is free: its callback goes
- * through the same ready list as every grant. */
+ * A yield is pkd_loop_yield: its callback goes through the same ready list as every
+ * grant. */
 #include <parkade/async.h>
 
 #include <pthread.h>
@@ -20,7 +20,6 @@ struct run;
 struct task {
   pkd_req_t lock;
   pkd_req_t pause;
-  pkd_async_mutex_t own;
   uint32_t at; /* of rwlocks: how many it has had */
   struct run* run;
 };
@@ -134,7 +133,6 @@ static void after_pause(pkd_req_t* req, int status) {
   bool more = goes_on(task->run->shared);
 
   must(status, "yield");
-  pkd_async_mutex_unlock(req, &task->own);
   pkd_async_mutex_unlock(&task->lock, &task->run->shared->lock);
   if (more)
     start(task);
@@ -144,9 +142,7 @@ static void hold_over_pause(pkd_req_t* req, int status) {
   struct task* task = req->data;
 
   must(status, "granted");
-  must(pkd_async_mutex_lock(&task->run->loop, &task->pause, &task->own,
-                            after_pause),
-       "yield");
+  must(pkd_loop_yield(&task->run->loop, &task->pause, after_pause), "yield");
 }
 
 static uint64_t yields(uint64_t tasks, uint64_t count) {
@@ -171,23 +167,48 @@ static void pass_on(pkd_req_t* req, int status) {
   pkd_async_mutex_unlock(req, &task->run->shared->lock);
 }
 
+/* What is done from a callback of the loop, as all that tasks do is. */
+struct first {
+  pkd_req_t req;
+  struct run* run;
+  pkd_req_t* holder;
+  uint64_t begin;
+  uint64_t took;
+};
+
+static void run_first(struct first* first, pkd_req_cb cb) {
+  struct run* run = first->run;
+
+  first->req.data = first;
+  must(pkd_async_mutex_trylock(first->holder, &run->shared->lock), "trylock");
+  must(pkd_loop_yield(&run->loop, &first->req, cb), "yield");
+  uv_run(&run->uv, UV_RUN_DEFAULT);
+}
+
+static void burst_first(pkd_req_t* req, int status) {
+  struct first* first = req->data;
+  struct run* run = first->run;
+
+  must(status, "yield");
+  first->begin = bench_now();
+  for (uint64_t i = 0; i < run->tasks; i++)
+    start(&run->task[i]);
+  first->took = bench_now() - first->begin;
+  first->begin = bench_now();
+  pkd_async_mutex_unlock(first->holder, &run->shared->lock);
+}
+
 static uint64_t burst(uint64_t tasks, uint64_t* enqueued) {
   struct shared shared = {.left = tasks};
   pkd_req_t holder = {0};
   struct run run;
-  uint64_t begin;
+  struct first first = {.run = &run, .holder = &holder};
 
   open_run(&run, &shared, tasks, pass_on);
-  must(pkd_async_mutex_trylock(&holder, &shared.lock), "trylock");
-  begin = bench_now();
-  for (uint64_t i = 0; i < tasks; i++)
-    start(&run.task[i]);
-  *enqueued = bench_now() - begin;
-  begin = bench_now();
-  pkd_async_mutex_unlock(&holder, &shared.lock);
-  uv_run(&run.uv, UV_RUN_DEFAULT);
+  run_first(&first, burst_first);
   close_run(&run);
-  return shared.end - begin;
+  *enqueued = first.took;
+  return shared.end - first.begin;
 }
 
 static void cancelled(pkd_req_t* req, int status) {
@@ -196,31 +217,36 @@ static void cancelled(pkd_req_t* req, int status) {
     abort();
 }
 
+static void cancel_first(pkd_req_t* req, int status) {
+  struct first* first = req->data;
+  struct run* run = first->run;
+  uint64_t at = 0;
+
+  must(status, "yield");
+  for (uint64_t i = 0; i < run->tasks; i++)
+    start(&run->task[i]);
+  first->begin = bench_now();
+  /* 7919 is prime: another order, every task once (its multiple aside) */
+  for (uint64_t i = 0; i < run->tasks; i++) {
+    at = (at + 7919) % run->tasks;
+    must(pkd_req_cancel(&run->task[at].lock), "cancel");
+  }
+  first->took = bench_now() - first->begin;
+}
+
 static uint64_t cancel_each(uint64_t tasks, bool tell) {
   struct shared shared = {0};
   pkd_req_t holder = {0};
   struct run run;
-  uint64_t begin;
-  uint64_t took;
-  uint64_t at = 0;
+  struct first first = {.run = &run, .holder = &holder};
 
   open_run(&run, &shared, tasks, cancelled);
-  must(pkd_async_mutex_trylock(&holder, &shared.lock), "trylock");
-  for (uint64_t i = 0; i < tasks; i++)
-    start(&run.task[i]);
-  begin = bench_now();
-  /* 7919 is prime: another order, every task once (its multiple aside) */
-  for (uint64_t i = 0; i < tasks; i++) {
-    at = (at + 7919) % tasks;
-    must(pkd_req_cancel(&run.task[at].lock), "cancel");
-  }
-  took = bench_now() - begin;
-  uv_run(&run.uv, UV_RUN_DEFAULT);
+  run_first(&first, cancel_first);
   if (tell)
-    took = bench_now() - begin;
+    first.took = bench_now() - first.begin;
   pkd_async_mutex_unlock(&holder, &shared.lock);
   close_run(&run);
-  return took;
+  return first.took;
 }
 
 static uint64_t cancel(uint64_t tasks) {
@@ -307,7 +333,6 @@ static void permits_over(pkd_req_t* req, int status) {
   bool more = goes_on(run->shared);
 
   must(status, "yield");
-  pkd_async_mutex_unlock(req, &task->own);
   pkd_async_sem_release(&task->lock, &run->shared->sem, 2);
   if (more)
     must(pkd_async_sem_acquire(&run->loop, &task->lock, &run->shared->sem, 2,
@@ -319,9 +344,7 @@ static void permits_held(pkd_req_t* req, int status) {
   struct task* task = req->data;
 
   must(status, "granted");
-  must(pkd_async_mutex_lock(&task->run->loop, &task->pause, &task->own,
-                            permits_over),
-       "yield");
+  must(pkd_loop_yield(&task->run->loop, &task->pause, permits_over), "yield");
 }
 
 static uint64_t permits(uint64_t k, uint64_t tasks, uint64_t count) {
@@ -357,7 +380,6 @@ static void rwlock_over(pkd_req_t* req, int status) {
   bool more = goes_on(task->run->shared);
 
   must(status, "yield");
-  pkd_async_mutex_unlock(req, &task->own);
   pkd_async_rwlock_unlock(&task->lock, &task->run->shared->rwlock);
   if (more)
     rwlock_start(task);
@@ -367,9 +389,7 @@ static void rwlock_held(pkd_req_t* req, int status) {
   struct task* task = req->data;
 
   must(status, "granted");
-  must(pkd_async_mutex_lock(&task->run->loop, &task->pause, &task->own,
-                            rwlock_over),
-       "yield");
+  must(pkd_loop_yield(&task->run->loop, &task->pause, rwlock_over), "yield");
 }
 
 static uint64_t rwlocks(uint64_t tasks, uint64_t count) {

@@ -14,6 +14,8 @@
  * thread that is. It may be moved (pkd_req_transfer) and kept. The coroutine goes
  * on in a callback of the loop, in the order of grants, as every callback does.
  *
+ * co_await parkade::yield(loop) lets the others of the loop go first.
+ *
  * What can go wrong:
  *   - lock(loop) throws std::system_error where the C call, or its status, is
  *     negative: operation_canceled (cancelled, closed meanwhile, loop detached),
@@ -188,7 +190,45 @@ auto fill(pkd_loop_t& loop, Object& object, ticket<Object>& into, Start start,
   return filling<Object, Start>(loop, object, into, start, ms);
 }
 
+class pause {
+public:
+  explicit pause(pkd_loop_t& loop) noexcept : loop_(&loop) {}
+  pause(const pause&) = delete;
+  pause& operator=(const pause&) = delete;
+  ~pause() {
+    if (waits_)
+      std::terminate(); /* see the head of this file */
+  }
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> self) noexcept {
+    self_ = self;
+    req_.data = this;
+    status_ = pkd_loop_yield(loop_, &req_, [](pkd_req_t* req, int status) {
+      pause* p = static_cast<pause*>(req->data);
+
+      p->status_ = status;
+      p->waits_ = false;
+      p->self_.resume();
+    });
+    waits_ = status_ == 0;
+    return waits_;
+  }
+  int await_resume() const noexcept { return status_; }
+
+private:
+  pkd_loop_t* loop_;
+  pkd_req_t req_ = {};
+  std::coroutine_handle<> self_;
+  int status_ = 0;
+  bool waits_ = false;
+};
+
 } // namespace detail
+
+/** pkd_loop_yield(); co_await gives the status, and throws nothing. */
+inline auto yield(pkd_loop_t& loop) noexcept {
+  return detail::pause(loop);
+}
 #endif
 
 /** pkd_async_mutex_t. A ticket owns it. */

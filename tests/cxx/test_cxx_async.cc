@@ -233,6 +233,31 @@ static void a_reader_is_upgraded_once_the_others_have_left(void**) {
   assert_string_equal(w.log.c_str(), "rurwdW");
 }
 
+static task step(world& w, char name, int turns) {
+  for (int i = 0; i < turns; i++) {
+    if (co_await parkade::yield(w.loop) != 0)
+      w.log += '!';
+    w.log += name;
+  }
+}
+
+static void a_coroutine_lets_the_others_go_first(void**) {
+  world w;
+
+  step(w, 'a', 2);
+  step(w, 'b', 2);
+  assert_string_equal(w.log.c_str(), "");
+  w.run();
+  assert_string_equal(w.log.c_str(), "abab");
+  step(w, 'c', 1);
+  assert_int_equal(pkd_loop_detach(&w.loop, nullptr), 0);
+  step(w, 'd', 1); /* refused, so at once */
+  assert_string_equal(w.log.c_str(), "abab!d");
+  w.run();
+  assert_string_equal(w.log.c_str(), "abab!d!c");
+  assert_int_equal(pkd_loop_attach(&w.loop, &w.uv), 0);
+}
+
 int main() {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(coroutines_take_turns),
@@ -243,6 +268,7 @@ int main() {
       cmocka_unit_test(a_ticket_says_that_its_mutex_is_poisoned),
       cmocka_unit_test(a_semaphore_gets_all_its_permits_back),
       cmocka_unit_test(a_reader_is_upgraded_once_the_others_have_left),
+      cmocka_unit_test(a_coroutine_lets_the_others_go_first),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

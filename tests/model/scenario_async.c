@@ -440,6 +440,60 @@ static void ticket_passed_and_shown(int with_thread) {
   finish();
 }
 
+/* --- yields -------------------------------------------------------------- */
+
+static pkd_req_t pause;
+static int yielded, pause_status;
+
+static void after_pause(pkd_req_t* req, int status) {
+  actor_t* actor = req->data;
+
+  explore_assert(status == 0 || status == UV_ECANCELED);
+  pause_status = status;
+  yielded++;
+  enter_section(); /* the mutex was held all the time */
+  explore_assert(pkd_async_mutex_unlock(&actor->req, &s->m) == 0);
+}
+
+static void hold_over_pause(pkd_req_t* req, int status) {
+  actor_t* actor = req->data;
+
+  note_answer(req, status);
+  enter_section();
+  pause.data = actor;
+  explore_assert(pkd_loop_yield(&actor->loop, &pause, after_pause) == 0);
+  __atomic_store_n(&ticket, &pause, __ATOMIC_RELEASE);
+}
+
+static void loop_holds_over_pause(void* arg) {
+  actor_t* actor = me();
+
+  (void)arg;
+  lock_on_loop(actor, hold_over_pause);
+  run(actor);
+  explore_assert(yielded == 1);
+}
+
+static void thread_cancels_pause(void* arg) {
+  pkd_req_t* theirs = __atomic_load_n(&ticket, __ATOMIC_ACQUIRE);
+
+  (void)arg;
+  if (theirs != NULL)
+    cancel_rc = pkd_req_cancel(theirs);
+}
+
+static void yield_cancelled(int with_loop) {
+  start();
+  spawn(loop_holds_over_pause, true);
+  spawn(thread_cancels_pause, false);
+  if (with_loop)
+    spawn(loop_locks, true);
+  explore_join();
+  explore_assert((cancel_rc == 0) == (pause_status == UV_ECANCELED));
+  explore_outcome(pause_status == 0 ? 0 : 1);
+  finish();
+}
+
 /* Close: who waits is told, who comes is refused, who owns keeps it. */
 static void loop_meets_close(void* arg) {
   actor_t* actor = me();
@@ -677,6 +731,18 @@ const explore_scenario_t explore_async[] = {
      OK,
      7,
      {.preemptions = 2, .stale = 1}},
+    {"async/yield-cancelled",
+     yield_cancelled,
+     0,
+     OK,
+     3,
+     {.preemptions = 3, .stale = 1}},
+    {"async/yield-cancelled-with-loop",
+     yield_cancelled,
+     1,
+     OK,
+     3,
+     {.preemptions = 2}},
     {"async/close", close_mutex, 1, OK, 5, {.preemptions = 3, .stale = 1}},
     {"async/close-with-two", close_mutex, 2, OK, 7, {.preemptions = 2}},
     {"async/ticket-travels",

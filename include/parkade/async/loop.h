@@ -128,6 +128,27 @@ typedef struct pkd_loop_grants {
 PKD_API int pkd_loop_get_grants(const pkd_loop_t* loop,
                                 pkd_loop_grants_t* grants);
 
+/** Lets the others go first: `cb` comes behind all that is ready on this loop.
+ *
+ * For a task with much to do: it does a part, yields, and goes on in `cb`. So the
+ * loop gets to its I/O (see above: once in 64 callbacks, or a millisecond), and
+ * other tasks to the locks that this one does not hold. Nothing is lost or merged:
+ * one callback for each yield, in the order of the calls, among the grants of the
+ * loop in their order. It keeps the loop alive, can be cancelled, and is by the
+ * detaching of its loop.
+ *
+ * @param req  idle; the library's from a return of 0 until `cb` runs. It owns
+ *             nothing then; a timeout means nothing here, and is used up
+ * @param cb   status 0, or UV_ECANCELED (pkd_req_cancel, detach)
+ * @return 0
+ *         UV_EALREADY   `req` waits already, undisturbed
+ *         UV_EBUSY      `req` owns something
+ *         UV_ESHUTDOWN  the loop is detached, or about to be
+ *         UV_EINVAL     an argument is NULL, or the loop was never attached
+ * Blocks:    no; no system call, and no allocation
+ * Threads:   the loop's */
+PKD_API int pkd_loop_yield(pkd_loop_t* loop, pkd_req_t* req, pkd_req_cb cb);
+
 /** How many requests of `loop` wait for their callback.
  *
  * Blocks:    no
