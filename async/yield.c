@@ -45,7 +45,7 @@ static bool end(pkd_req_t* req, enum pkd__step step, bool* away) {
   return false;
 }
 
-static bool revoke(pkd_req_t* req, uint32_t state) {
+static bool take_back(pkd_req_t* req, uint32_t state) {
   /* (S4) acq_rel, pairs with (S3): either this revokes or it is delivered */
   return pkd__cas_acq_rel(&req->waiter.state, &state,
                           pkd__state(PKD__CANCELED, PKD__KIND_YIELD));
@@ -59,7 +59,7 @@ static uint32_t settle(pkd_req_t* req) {
 static const struct pkd__in_lot in_lot = {
     .start = start,
     .end = end,
-    .revoke = revoke,
+    .revoke = take_back,
     .settle = settle,
 };
 

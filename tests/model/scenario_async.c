@@ -442,39 +442,39 @@ static void ticket_passed_and_shown(int with_thread) {
 
 /* --- yields -------------------------------------------------------------- */
 
-static pkd_req_t pause;
-static int yielded, pause_status;
+static pkd_req_t resting;
+static int yielded, rest_status;
 
-static void after_pause(pkd_req_t* req, int status) {
+static void after_rest(pkd_req_t* req, int status) {
   actor_t* actor = req->data;
 
   explore_assert(status == 0 || status == UV_ECANCELED);
-  pause_status = status;
+  rest_status = status;
   yielded++;
   enter_section(); /* the mutex was held all the time */
   explore_assert(pkd_async_mutex_unlock(&actor->req, &s->m) == 0);
 }
 
-static void hold_over_pause(pkd_req_t* req, int status) {
+static void hold_over_rest(pkd_req_t* req, int status) {
   actor_t* actor = req->data;
 
   note_answer(req, status);
   enter_section();
-  pause.data = actor;
-  explore_assert(pkd_loop_yield(&actor->loop, &pause, after_pause) == 0);
-  __atomic_store_n(&ticket, &pause, __ATOMIC_RELEASE);
+  resting.data = actor;
+  explore_assert(pkd_loop_yield(&actor->loop, &resting, after_rest) == 0);
+  __atomic_store_n(&ticket, &resting, __ATOMIC_RELEASE);
 }
 
-static void loop_holds_over_pause(void* arg) {
+static void loop_holds_over_rest(void* arg) {
   actor_t* actor = me();
 
   (void)arg;
-  lock_on_loop(actor, hold_over_pause);
+  lock_on_loop(actor, hold_over_rest);
   run(actor);
   explore_assert(yielded == 1);
 }
 
-static void thread_cancels_pause(void* arg) {
+static void thread_cancels_rest(void* arg) {
   pkd_req_t* theirs = __atomic_load_n(&ticket, __ATOMIC_ACQUIRE);
 
   (void)arg;
@@ -484,13 +484,13 @@ static void thread_cancels_pause(void* arg) {
 
 static void yield_cancelled(int with_loop) {
   start();
-  spawn(loop_holds_over_pause, true);
-  spawn(thread_cancels_pause, false);
+  spawn(loop_holds_over_rest, true);
+  spawn(thread_cancels_rest, false);
   if (with_loop)
     spawn(loop_locks, true);
   explore_join();
-  explore_assert((cancel_rc == 0) == (pause_status == UV_ECANCELED));
-  explore_outcome(pause_status == 0 ? 0 : 1);
+  explore_assert((cancel_rc == 0) == (rest_status == UV_ECANCELED));
+  explore_outcome(rest_status == 0 ? 0 : 1);
   finish();
 }
 
