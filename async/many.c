@@ -9,32 +9,34 @@
  *
  * A request that fails anywhere is over: the rest is cancelled, and the answer
  * comes when all items have answered, because their memory is the user's again
- * then. */
+ * then. What came first, the end of all waits or a failure, is decided under the
+ * lock of the request, under which its items are cancelled, too: so who cancels
+ * from another thread is done with it when the answer comes. */
 #include <parkade/async/many.h>
-
-#include <parkade/mutex.h>
 
 #include "engine.h"
 #include "take.h"
 
 enum { IDLE, WAITS, OWNS };
 
-static pkd_mutex_t order;
+static pkd_mutex_t order; /* nothing is locked under it but the lot */
 
-static int check(const pkd_many_t* many, const pkd_many_item_t* items,
-                 size_t count);
+static int check(pkd_many_t* many, const pkd_many_item_t* items, size_t count);
+static void begin(pkd_many_t* many, pkd_many_item_t* items);
+static void begun_with(pkd_many_t* many, size_t started);
+static void cancel_items(pkd_many_t* many);
 static void answered(pkd_req_t* req, int status);
-static void fail(pkd_many_t* many, int status);
-static void finish(pkd_many_t* many);
+static bool fail(pkd_many_t* many, int status);
+static int finish(pkd_many_t* many);
 static void release(pkd_many_item_t* items, size_t count);
 
-/* relaxed: the tickets of the items carry the order; this one is a note */
-static int state_of(const pkd_many_t* many) {
-  return pkd__load_relaxed(&many->state);
-}
+static int state_of(pkd_many_t* many) {
+  int state;
 
-static void set_state(pkd_many_t* many, int state) {
-  pkd__store_relaxed(&many->state, state); /* relaxed: as state_of */
+  pkd_mutex_lock(&many->lock);
+  state = many->state;
+  pkd_mutex_unlock(&many->lock);
+  return state;
 }
 
 int pkd_many_lock(pkd_loop_t* loop, pkd_many_t* many, pkd_many_item_t* items,
@@ -44,9 +46,7 @@ int pkd_many_lock(pkd_loop_t* loop, pkd_many_t* many, pkd_many_item_t* items,
 
   if (err != 0)
     return err;
-  many->items = items;
-  many->count = count;
-  many->status = 0;
+  begin(many, items);
   many->cb = cb;
   pkd_mutex_lock(&order);
   for (; started < count && err == 0; started += err == 0) {
@@ -57,45 +57,112 @@ int pkd_many_lock(pkd_loop_t* loop, pkd_many_t* many, pkd_many_item_t* items,
     err = pkd__take_start(loop, &item->req, &item->take, answered);
   }
   pkd_mutex_unlock(&order);
-  if (started == 0)
-    return err;
   many->open = started;
-  many->count = started; /* the others never began */
-  set_state(many, WAITS);
+  begun_with(many, started);
   if (err != 0)
     fail(many, err);
-  return 0;
+  return started == 0 ? finish(many) : 0;
 }
 
 static void answered(pkd_req_t* req, int status) {
   pkd_many_t* many = req->data;
 
   many->open--;
-  if (status < 0 && many->status == 0)
+  if (status < 0)
     fail(many, status);
-  if (many->open == 0)
-    finish(many);
+  if (many->open == 0) {
+    status = finish(many);
+    many->cb(many, status);
+  }
 }
 
 bool pkd__many_has(const pkd_req_t* req) {
   return req->cb == answered;
 }
 
-static void fail(pkd_many_t* many, int status) {
-  many->status = status;
+int pkd_many_lock_blocking(pkd_many_t* many, pkd_many_item_t* items,
+                           size_t count, pkd_deadline_t deadline) {
+  int err = check(many, items, count);
+  size_t begun = 0;
+
+  if (err != 0)
+    return err;
+  begin(many, items);
+  pkd_mutex_lock(&order);
+  for (; begun < count && err == 0; begun++) {
+    pkd_many_item_t* item = &items[begun];
+
+    item->parker.word = 0;
+    err = pkd__take_block(&item->req, &item->take, &item->parker, deadline);
+    item->req.data = err == UV_EAGAIN ? item : NULL; /* it waits */
+    if (err == UV_EAGAIN)
+      err = 0;
+  }
+  pkd_mutex_unlock(&order);
+  begun_with(many, begun);
+  if (err != 0)
+    fail(many, err);
+  for (size_t i = 0; i < begun; i++) {
+    pkd_many_item_t* item = &items[i];
+
+    if (item->req.data == NULL)
+      continue;
+    err = pkd__block_end(&item->req, &item->parker, deadline);
+    if (err < 0)
+      fail(many, err);
+  }
+  return finish(many);
+}
+
+static void begin(pkd_many_t* many, pkd_many_item_t* items) {
+  pkd_mutex_lock(&many->lock);
+  many->items = items;
+  many->count = 0;
+  many->status = 0;
+  many->state = WAITS;
+  pkd_mutex_unlock(&many->lock);
+}
+
+/* Items behind the `started` ones never began. It may have failed meanwhile. */
+static void begun_with(pkd_many_t* many, size_t started) {
+  pkd_mutex_lock(&many->lock);
+  many->count = started;
+  if (many->status != 0)
+    cancel_items(many);
+  pkd_mutex_unlock(&many->lock);
+}
+
+/* @return false: something else ended it before */
+static bool fail(pkd_many_t* many, int status) {
+  bool first;
+
+  pkd_mutex_lock(&many->lock);
+  first = many->state == WAITS && many->status == 0;
+  if (first) {
+    many->status = status;
+    cancel_items(many);
+  }
+  pkd_mutex_unlock(&many->lock);
+  return first;
+}
+
+/* Under the lock. */
+static void cancel_items(pkd_many_t* many) {
   for (size_t i = 0; i < many->count; i++)
     pkd_req_cancel(&many->items[i].req);
 }
 
 /* All items have answered. */
-static void finish(pkd_many_t* many) {
-  if (many->status == 0) {
-    set_state(many, OWNS);
-  } else {
+static int finish(pkd_many_t* many) {
+  int status;
+
+  pkd_mutex_lock(&many->lock);
+  status = many->status;
+  many->state = status == 0 ? OWNS : IDLE;
+  pkd_mutex_unlock(&many->lock);
+  if (status != 0)
     release(many->items, many->count);
-    set_state(many, IDLE);
-  }
-  many->cb(many, many->status);
+  return status;
 }
 
 static void release(pkd_many_item_t* items, size_t count) {
@@ -117,89 +184,50 @@ int pkd_many_trylock(pkd_many_t* many, pkd_many_item_t* items, size_t count) {
   }
   if (err != 0)
     return err;
-  many->items = items;
-  many->count = count;
-  set_state(many, OWNS);
-  return 0;
-}
-
-int pkd_many_lock_blocking(pkd_many_t* many, pkd_many_item_t* items,
-                           size_t count, pkd_deadline_t deadline) {
-  int err = check(many, items, count);
-  int first = 0; /* the first failure */
-  size_t begun = 0;
-
-  if (err != 0)
-    return err;
-  pkd_mutex_lock(&order);
-  for (; begun < count && first == 0; begun++) {
-    pkd_many_item_t* item = &items[begun];
-
-    item->parker.word = 0;
-    err = pkd__take_block(&item->req, &item->take, &item->parker, deadline);
-    item->req.data = err == UV_EAGAIN ? item : NULL; /* it waits */
-    if (err != UV_EAGAIN)
-      first = err;
-  }
-  pkd_mutex_unlock(&order);
-  for (size_t i = 0; i < begun; i++) {
-    pkd_many_item_t* item = &items[i];
-
-    if (item->req.data == NULL)
-      continue;
-    if (first != 0)
-      pkd_req_cancel(&item->req);
-    err = pkd__block_end(&item->req, &item->parker, deadline);
-    if (first == 0 && err < 0)
-      first = err;
-  }
-  if (first != 0) {
-    release(items, begun);
-    return first;
-  }
-  many->items = items;
-  many->count = count;
-  set_state(many, OWNS);
-  return 0;
+  begin(many, items);
+  begun_with(many, count);
+  return finish(many);
 }
 
 int pkd_many_unlock(pkd_many_t* many) {
-  int state = OWNS;
+  bool owned;
 
   if (many == NULL)
     return UV_EINVAL;
-  /* relaxed: of several who give it back one is right; see state_of */
-  if (!pkd__cas_relaxed(&many->state, &state, IDLE))
+  pkd_mutex_lock(&many->lock);
+  owned = many->state == OWNS; /* of several who give it back one is right */
+  if (owned)
+    many->state = IDLE;
+  pkd_mutex_unlock(&many->lock);
+  if (!owned)
     return UV_EPERM;
   release(many->items, many->count);
   return 0;
 }
 
 int pkd_many_cancel(pkd_many_t* many) {
-  int err = UV_EBUSY;
+  int err;
 
-  if (many == NULL || state_of(many) == IDLE)
+  if (many == NULL)
     return UV_EINVAL;
-  if (state_of(many) == OWNS)
-    return UV_EBUSY;
-  if (many->status != 0)
-    return many->status == UV_ECANCELED ? 0 : UV_EBUSY;
-  for (size_t i = 0; i < many->count; i++) {
-    if (pkd_req_cancel(&many->items[i].req) == 0)
-      err = 0;
-  }
-  if (err == 0)
-    many->status = UV_ECANCELED;
+  if (fail(many, UV_ECANCELED))
+    return 0;
+  pkd_mutex_lock(&many->lock);
+  err = many->state == IDLE ? UV_EINVAL : UV_EBUSY;
+  if (many->state == WAITS && many->status == UV_ECANCELED)
+    err = 0; /* it is, by whomever */
+  pkd_mutex_unlock(&many->lock);
   return err;
 }
 
 /* Is all of it possible, and idle? */
-static int check(const pkd_many_t* many, const pkd_many_item_t* items,
-                 size_t count) {
+static int check(pkd_many_t* many, const pkd_many_item_t* items, size_t count) {
+  int state;
+
   if (many == NULL || items == NULL || count == 0)
     return UV_EINVAL;
-  if (state_of(many) != IDLE)
-    return state_of(many) == WAITS ? UV_EALREADY : UV_EBUSY;
+  if ((state = state_of(many)) != IDLE)
+    return state == WAITS ? UV_EALREADY : UV_EBUSY;
   for (size_t i = 0; i < count; i++) {
     int err = pkd__req_startable(&items[i].req);
 

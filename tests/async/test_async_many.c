@@ -168,6 +168,80 @@ static void a_timeout_that_passes_on_the_way_to_the_queue_counts(void** state) {
   assert_int_equal(pkd_async_mutex_unlock(&waiting.req, &b), 0);
 }
 
+static pkd_many_t blocked;
+static pkd_many_item_t blocked_items[2];
+static int blocked_with;
+
+static void block(void* arg, unsigned number) {
+  (void)arg;
+  (void)number;
+  blocked_with =
+      pkd_many_lock_blocking(&blocked, blocked_items, 2, PKD_FOREVER);
+}
+
+/* What it was granted already goes on to the next. */
+static void a_blocked_thread_can_be_cancelled(void** state) {
+  pkd_req_t owner = {0};
+  struct wait next = {.status = 1};
+  struct team team;
+
+  (void)state;
+  fresh();
+  memset(&blocked, 0, sizeof blocked);
+  memset(blocked_items, 0, sizeof blocked_items);
+  blocked_items[0].take = pkd_take_mutex(&a);
+  blocked_items[1].take = pkd_take_mutex(&b);
+  assert_int_equal(pkd_async_mutex_trylock(&owner, &b), 0);
+  team_start(&team, 1, block, NULL);
+  WAIT_FOR(pkd_lot_for_each(&b, NULL, NULL) == 1);
+  assert_true(pkd_async_mutex_is_locked(&a));
+  assert_int_equal(pkd_async_mutex_lock(&loop, &next.req, &a, record), 0);
+  assert_int_equal(pkd_many_cancel(&blocked), 0);
+  team_join(&team);
+  assert_int_equal(blocked_with, UV_ECANCELED);
+  assert_int_equal(pkd_many_cancel(&blocked), UV_EINVAL);
+  run_until(1);
+  assert_int_equal(next.status, 0);
+  assert_int_equal(pkd_async_mutex_unlock(&next.req, &a), 0);
+  assert_int_equal(pkd_async_mutex_unlock(&owner, &b), 0);
+}
+
+static int cancelled; /* how often a cancel said 0 */
+
+static void cancel_from_elsewhere(void* arg, unsigned number) {
+  (void)number;
+  cancelled += pkd_many_cancel(arg) == 0;
+}
+
+/* Zero means exactly that the answer says so. */
+static void cancel_from_another_thread_races_the_grants(void** state) {
+  pkd_many_t many = {0};
+  pkd_many_item_t items[2];
+
+  (void)state;
+  fresh();
+  for (int i = 0; i < ROUNDS(500); i++) {
+    pkd_req_t owner = {0};
+    struct team team;
+
+    memset(items, 0, sizeof items);
+    items[0].take = pkd_take_mutex(&a);
+    items[1].take = pkd_take_mutex(&b);
+    cancelled = 0;
+    assert_int_equal(pkd_async_mutex_trylock(&owner, &b), 0);
+    assert_int_equal(
+        pkd_many_lock(&loop, &many, items, 2, PKD_NO_TIMEOUT, told), 0);
+    team_start(&team, 1, cancel_from_elsewhere, &many);
+    assert_int_equal(pkd_async_mutex_unlock(&owner, &b), 0);
+    run_until(i + 1);
+    team_join(&team);
+    assert_int_equal(last_status, cancelled != 0 ? UV_ECANCELED : 0);
+    assert_int_equal(pkd_many_unlock(&many), cancelled != 0 ? UV_EPERM : 0);
+    assert_false(pkd_async_mutex_is_locked(&a));
+    assert_false(pkd_async_mutex_is_locked(&b));
+  }
+}
+
 static void what_makes_no_sense_is_refused(void** state) {
   pkd_many_t many = {0};
   pkd_many_item_t twice[2] = {{.take = pkd_take_mutex(&a)},
@@ -261,6 +335,8 @@ int main(void) {
       ON_A_LOOP(crosswise_requests_do_not_deadlock),
       ON_A_LOOP(a_failed_request_owns_nothing),
       ON_A_LOOP(a_timeout_that_passes_on_the_way_to_the_queue_counts),
+      ON_A_LOOP(a_blocked_thread_can_be_cancelled),
+      ON_A_LOOP(cancel_from_another_thread_races_the_grants),
       ON_A_LOOP(what_makes_no_sense_is_refused),
       ON_A_LOOP(threads_and_tasks_never_deadlock_in_any_order),
   };

@@ -35,6 +35,7 @@ typedef struct shared {
   int under_m;
   int under_n;
   int under_key[2];
+  bool cancelled;
   actor_t actor[ACTORS];
 } shared_t;
 
@@ -146,6 +147,38 @@ static void thread_locks_both_timed(void* arg) {
   explore_assert(pkd_many_unlock(&actor->many) == 0);
 }
 
+/* By another thread, which may hold one of the locks meanwhile. */
+static void thread_cancels_both(void* arg) {
+  actor_t* actor = arg;
+  bool holds = pkd_async_mutex_trylock(&actor->req, &s->n) == 0;
+  int rc = pkd_many_cancel(&s->actor[0].many);
+
+  explore_assert(rc == 0 || rc == UV_EBUSY || rc == UV_EINVAL);
+  s->cancelled = rc == 0;
+  if (holds)
+    explore_assert(pkd_async_mutex_unlock(&actor->req, &s->n) == 0);
+}
+
+static void thread_locks_both_unless(void* arg) {
+  actor_t* actor = arg;
+
+  choose_locks(actor);
+  actor->status =
+      pkd_many_lock_blocking(&actor->many, actor->items, 2, PKD_FOREVER);
+  if (actor->status == 0)
+    explore_assert(pkd_many_unlock(&actor->many) == 0);
+}
+
+static void loop_locks_both_unless(void* arg) {
+  actor_t* actor = arg;
+
+  choose_locks(actor);
+  explore_assert(pkd_many_lock(&actor->loop, &actor->many, actor->items, 2,
+                               PKD_NO_TIMEOUT, use_both) == 0);
+  uv_run(&actor->uv, UV_RUN_DEFAULT);
+  explore_assert(actor->answers == 1);
+}
+
 static void thread_tries_both(void* arg) {
   actor_t* actor = arg;
   int rc;
@@ -167,6 +200,16 @@ static void thread_locks_one(void* arg) {
       pkd_async_mutex_lock_blocking(&actor->req, &s->n, PKD_FOREVER) == 0);
   s->under_n++;
   explore_assert(pkd_async_mutex_unlock(&actor->req, &s->n) == 0);
+}
+
+/* A cancel that says 0 is what the answer says, and no other. */
+static void cancelled_by_another(int loop) {
+  start();
+  spawn(loop ? loop_locks_both_unless : thread_locks_both_unless, loop != 0);
+  spawn(thread_cancels_both, false);
+  finish();
+  explore_assert(s->actor[0].status == (s->cancelled ? UV_ECANCELED : 0));
+  explore_outcome(s->cancelled ? 1 : 0);
 }
 
 static void two_threads(int timed) {
@@ -464,6 +507,8 @@ const explore_scenario_t explore_many[] = {
      {.preemptions = 2, .timeouts = 1}},
     {"many/two-loops", two_loops, 0, OK, 0, NARROW},
     {"many/two-loops-cancel", two_loops, 1, OK, 0, NARROW},
+    {"many/thread-cancelled", cancelled_by_another, 0, OK, 3, WIDE},
+    {"many/loop-cancelled", cancelled_by_another, 1, OK, 3, NARROW},
     {"many/loop-and-thread", both_kinds, 0, OK, 0, NARROW},
     {"many/loop-and-try", both_kinds, 1, OK, 0, WIDE},
     {"many/thread-and-one", both_and_one, 0, OK, 0, WIDE},

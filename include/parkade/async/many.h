@@ -23,6 +23,7 @@
 #define PARKADE_ASYNC_MANY_H
 
 #include <parkade/async/take.h>
+#include <parkade/mutex.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,13 +49,14 @@ struct pkd_many {
   /** Yours; the library never touches it. */
   void* data;
 
-  /* private; the loop's thread's, but for `state` */
+  /* private; who waits changes them, or under `lock` */
   pkd_many_item_t* items;
   size_t count;
-  size_t open; /* items not answered yet */
-  int state;   /* idle, waits, owns */
-  int status;  /* of the first that failed */
+  size_t open; /* items not answered yet; the loop's thread's */
+  int state;   /* idle, waits, owns; under `lock` */
+  int status;  /* of the first that failed; under `lock` */
   pkd_many_cb cb;
+  pkd_mutex_t lock;
 };
 
 /** Asks for all of them; the answer is `cb` on the loop.
@@ -111,13 +113,16 @@ PKD_API int pkd_many_lock_blocking(pkd_many_t* many, pkd_many_item_t* items,
  * Order:     release; pairs with the next lock of each */
 PKD_API int pkd_many_unlock(pkd_many_t* many);
 
-/** Ends the wait.
+/** Ends the wait, of a blocked thread as well.
+ *
+ * What is granted already goes on to the next at once; the answer comes when the
+ * last item's wait is over.
  *
  * @return 0          exactly this: the status will be UV_ECANCELED
- *         UV_EBUSY   too late: all are granted, or another end came first
+ *         UV_EBUSY   too late: all are owned, or another end came first
  *         UV_EINVAL  it does not wait, or it is NULL
  * Blocks:    no
- * Threads:   the loop's */
+ * Threads:   any, while `many` lives; not while another thread starts it anew */
 PKD_API int pkd_many_cancel(pkd_many_t* many);
 
 #ifdef __cplusplus
