@@ -40,6 +40,7 @@ struct call {
   bool again;     /* who waits there waits with another mutex by now */
 };
 
+static int no_owner(const pkd_req_t* req);
 static int begin(struct entry* entry, uint64_t token);
 static int enter(void* arg);
 static size_t call_on(struct call* call);
@@ -74,7 +75,7 @@ int pkd_async_cond_wait(pkd_loop_t* loop, pkd_req_t* req,
   if (home == &pkd__home_gone || home->detaching)
     return UV_ESHUTDOWN;
   if (!pkd__owns(req, mutex, PKD__KIND_MUTEX))
-    return UV_EPERM;
+    return no_owner(req);
   pkd__home_check(home, "pkd_async_cond_wait");
   pkd__home_adopt(home);
   timeout = pkd__deadline_of(req);
@@ -112,7 +113,7 @@ int pkd_async_cond_wait_blocking(pkd_req_t* req, pkd_async_cond_t* cond,
   if (req == NULL || cond == NULL || mutex == NULL)
     return UV_EINVAL;
   if (!pkd__owns(req, mutex, PKD__KIND_MUTEX))
-    return UV_EPERM;
+    return no_owner(req);
   if (pkd__thread_has_loop())
     return PKD_EDEADLK;
   before = req->via.home;
@@ -129,6 +130,11 @@ int pkd_async_cond_wait_blocking(pkd_req_t* req, pkd_async_cond_t* cond,
     pkd__home_returned(before);
   pkd__leave(mutex, PKD__KIND_MUTEX, 1);
   return pkd__block_end(req, &parker, deadline);
+}
+
+/* Why it cannot wait: it does so already, or has nothing to give up. */
+static int no_owner(const pkd_req_t* req) {
+  return pkd__req_startable(req) == UV_EALREADY ? UV_EALREADY : UV_EPERM;
 }
 
 /* Queues the request, which owns the mutex until its caller gives that up. So

@@ -267,6 +267,9 @@ static void misuse_is_told_and_changes_nothing(void** state) {
   assert_int_equal(pkd_async_cond_wait_blocking(&req, &cond, &mutex, 0),
                    UV_EPERM);
   wait_for_it(&waiter, 0, PKD_NO_TIMEOUT);
+  assert_int_equal(actor_start(&waiter), UV_EALREADY);
+  assert_int_equal(pkd_async_cond_wait_blocking(&waiter.req, &cond, &mutex, 0),
+                   UV_EALREADY);
   actor_init(&owner, 0, mutex_target(&other));
   assert_int_equal(actor_start(&owner), 0);
   assert_int_equal(actor_wait(&owner), 0);

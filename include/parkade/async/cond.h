@@ -48,6 +48,7 @@ typedef struct pkd_async_cond {
  *             for the mutex
  * @return 0
  *         UV_EPERM      `req` does not own `mutex`
+ *         UV_EALREADY   `req` waits already, undisturbed
  *         UV_EINVAL     others wait for `cond` with another mutex; an argument is
  *                       NULL, or the loop was never attached
  *         UV_EBUSY      the timeout is 0
@@ -65,7 +66,7 @@ PKD_API int pkd_async_cond_wait(pkd_loop_t* loop, pkd_req_t* req,
  * @param deadline  absolute, pkd_now(); a past one returns UV_ETIMEDOUT at once,
  *                  and the mutex is given up all the same
  * @return 0: signalled, `req` owns `mutex`; UV_ETIMEDOUT, UV_ECANCELED: it does
- *         not. UV_EPERM, UV_EINVAL, PKD_EDEADLK (this thread has a loop to run):
+ *         not. UV_EPERM, UV_EALREADY, UV_EINVAL, PKD_EDEADLK (this thread has a loop to run):
  *         nothing has changed
  * Blocks:    yes
  * Threads:   any that has no attached loop */

@@ -43,6 +43,7 @@ PKD_API int pkd_async_gate_enter(pkd_async_gate_t* gate);
 PKD_API int pkd_async_gate_leave(pkd_async_gate_t* gate);
 
 /** Shuts the gate and waits until nobody is inside. May be called by several.
+ * Whatever comes of the wait, and of its start, the gate is shut.
  *
  * @param req  idle; the library's from a return of 0 until `cb` runs, and idle
  *             again then
@@ -51,7 +52,7 @@ PKD_API int pkd_async_gate_leave(pkd_async_gate_t* gate);
  * @return 0
  *         UV_EALREADY   `req` waits already, undisturbed
  *         UV_EBUSY      `req` owns something; or its timeout is 0 and somebody is
- *                       inside: the gate is shut all the same
+ *                       inside
  *         UV_ESHUTDOWN  the loop is detached
  *         UV_EINVAL     an argument is NULL, or the loop was never attached
  * Blocks:    no
