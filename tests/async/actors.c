@@ -189,15 +189,23 @@ const void* target_address(struct target target) {
                             : (const void*)target.rwlock;
 }
 
-void actor_init(struct actor* actor, unsigned number, struct target target) {
+enum place place_of(unsigned number) {
   static const enum place places[3][2] = {
       [ONE_LOOP] = {LOOP_A, LOOP_A},
       [TWO_LOOPS] = {LOOP_A, LOOP_B},
       [LOOP_AND_THREADS] = {LOOP_A, THREAD},
   };
 
+  return places[world][number % 2];
+}
+
+int next_order(void) {
+  return ++answers;
+}
+
+void actor_init(struct actor* actor, unsigned number, struct target target) {
   memset(actor, 0, sizeof *actor);
-  actor->place = places[world][number % 2];
+  actor->place = place_of(number);
   actor->target = target;
   actor->timeout = PKD_NO_TIMEOUT;
   actor->status = NOT_YET;
@@ -206,7 +214,7 @@ void actor_init(struct actor* actor, unsigned number, struct target target) {
 static void answer(struct actor* actor, int status) {
   void (*then)(struct actor*) = actor->then;
 
-  actor->order = ++answers;
+  actor->order = next_order();
   actor->answers++;
   actor->status = status;
   if (then != NULL)

@@ -67,6 +67,12 @@ extern enum world worlds[3];
 extern pkd_loop_t loop_a, loop_b;
 extern uv_loop_t uv_a, uv_b;
 
+/** Where the nth of this world is, in turn. */
+enum place place_of(unsigned number);
+
+/** The next number in the order of the answers of this world. */
+int next_order(void);
+
 /** The nth actor of this world, idle, at its place, in `actors`. */
 void actor_init(struct actor* actor, unsigned number, struct target target);
 

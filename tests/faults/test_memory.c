@@ -9,7 +9,7 @@
  * leaves nothing behind. */
 #include "waits.h"
 
-#include <parkade/async.h>
+#include "async/kinds.h"
 
 /* glibc lends its allocator by these names; a sanitizer has its own. */
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                    \
@@ -168,6 +168,56 @@ static void tasks_ask_for_no_memory(void** state) {
   assert_int_equal(uv_loop_close(&uv), 0);
 }
 
+/* One is cancelled while it waits and one once it is granted, one is late, one gets
+ * it; and a try, if there is one. */
+static int use_kind(const struct kind* kind) {
+  static struct asker askers[4];
+  int wrong = 0;
+
+  kinds_crowd = 5;
+  kind->fresh();
+  for (int i = 0; i < 4; i++) {
+    asker_init(&askers[i], 0);
+    askers[i].timeout = i == 1 ? 1 : PKD_NO_TIMEOUT;
+    wrong += asker_start(kind, &askers[i]) != 0;
+  }
+  wrong += asker_cancel(kind, &askers[0]) != 0;
+  wrong += asker_wait(&askers[0]) != UV_ECANCELED;
+  wrong += asker_wait(&askers[1]) != UV_ETIMEDOUT;
+  wrong += kind->give() != 0;
+  wrong += asker_cancel(kind, &askers[2]) != (kind->final ? UV_EBUSY : 0);
+  wrong += asker_wait(&askers[3]) != kind->good;
+  wrong += asker_give_back(kind, &askers[3]) != 0;
+  asker_wait(&askers[2]);
+  asker_init(&askers[0], 0);
+  if (kind->try_it != NULL && kind->try_it(&askers[0]) >= 0)
+    wrong += asker_give_back(kind, &askers[0]) != 0;
+  return wrong;
+}
+
+static void no_object_asks_for_memory(void** state) {
+  static enum world one_loop = ONE_LOOP;
+  void* world = &one_loop;
+
+  (void)state;
+  if (!CAN_FAIL)
+    skip();
+  for (unsigned i = 0; i < kind_count; i++) {
+    int wrong;
+
+    assert_int_equal(world_open(&world), 0);
+    /* libuv sets itself up in its first turn, and its pool at the first work */
+    assert_int_equal(use_kind(&kinds[i]), 0);
+    fail_at(-1);
+    wrong = use_kind(&kinds[i]);
+    if (allowed_again() != 0)
+      fail_msg("%s asks for memory", kinds[i].name);
+    assert_int_equal(wrong, 0);
+    settle();
+    assert_int_equal(world_close(&world), 0);
+  }
+}
+
 /* --- attach, with the k-th allocation failing ------------------------------ */
 
 /* @return how many allocations it took, or would have */
@@ -219,6 +269,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(no_wait_asks_for_memory),
       cmocka_unit_test(tasks_ask_for_no_memory),
+      cmocka_unit_test(no_object_asks_for_memory),
       cmocka_unit_test(an_attach_without_memory_leaves_nothing_behind),
   };
   return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
