@@ -222,6 +222,45 @@ static void freed_after_broadcast(int timed) {
 
 #define OK EXPLORE_OK
 
+/* Nobody waits any more, says a call that found nobody: then the condition is the
+ * caller's memory again. The plain store is a race if it is not. */
+static void waits_in_time(void* arg) {
+  int rc;
+
+  (void)arg;
+  pkd_mutex_lock(&s->m);
+  s->items = 1;
+  rc = pkd_cond_wait_until(&s->c, &s->m, SOON);
+  if (rc != PKD_ENOTHELD)
+    pkd_mutex_unlock(&s->m);
+}
+
+static void reuses(void* arg) {
+  bool broadcasts = arg != NULL;
+  int items = 0;
+  size_t woken;
+
+  while (items == 0) {
+    pkd_mutex_lock(&s->m);
+    items = s->items;
+    pkd_mutex_unlock(&s->m);
+    if (items == 0)
+      explore_yield();
+  }
+  woken =
+      broadcasts ? pkd_cond_broadcast(&s->c) : (size_t)pkd_cond_signal(&s->c);
+  explore_outcome((int)woken);
+  if (woken == 0)
+    s->c = (pkd_cond_t){0};
+}
+
+static void reused(int broadcasts) {
+  start();
+  explore_spawn(waits_in_time, NULL);
+  explore_spawn(reuses, broadcasts ? s : NULL);
+  finish();
+}
+
 const explore_scenario_t explore_cond[] = {
     {"cond/signal", two, 0, OK, 0, {.preemptions = 4, .stale = 1}},
     {"cond/late-signal", two, 1, OK, 0, {.preemptions = 4, .stale = 1}},
@@ -296,5 +335,17 @@ const explore_scenario_t explore_cond[] = {
      OK,
      3,
      {.preemptions = 2, .timeouts = 1}},
+    {"cond/reused-after-signal",
+     reused,
+     0,
+     OK,
+     3,
+     {.preemptions = 2, .stale = 1, .timeouts = 1}},
+    {"cond/reused-after-broadcast",
+     reused,
+     1,
+     OK,
+     3,
+     {.preemptions = 2, .stale = 1, .timeouts = 1}},
     {.name = NULL},
 };

@@ -36,6 +36,7 @@ typedef struct shared {
   odd_cell_t odd;
   int data;
   int entered;
+  int found[3]; /* by each thread */
 } shared_t;
 
 static shared_t* s;
@@ -280,10 +281,31 @@ static void cell(int writers) {
   explore_join();
 }
 
+static odd_t odd_of(int n) {
+  uint16_t part = (uint16_t)n;
+
+  return (odd_t){{part, part, part, part, part}};
+}
+
+/* @return the number of which it is made */
+static int whole(const odd_t* odd) {
+  for (int i = 1; i < 5; i++)
+    explore_assert(odd->part[i] == odd->part[0]);
+  return odd->part[0];
+}
+
 static void stores_odd(void* arg) {
-  odd_t odd = {{1, 1, 1, 1, 1}};
+  odd_t odd = odd_of(1);
 
   (void)arg;
+  pkd_cell_store(&s->odd, &odd);
+}
+
+/* Who loads and was disturbed by the first may be by the second. */
+static void stores_odd_twice(void* arg) {
+  odd_t odd = odd_of(2);
+
+  stores_odd(arg);
   pkd_cell_store(&s->odd, &odd);
 }
 
@@ -292,16 +314,46 @@ static void loads_odd(void* arg) {
 
   (void)arg;
   pkd_cell_load(&s->odd, &odd);
-  for (int i = 1; i < 5; i++)
-    explore_assert(odd.part[i] == odd.part[0]);
+  whole(&odd);
 }
 
-static void odd_cell(int unused) {
+static void swaps_odd(void* arg) {
+  odd_t odd = odd_of(explore_self());
+  odd_t before;
+
+  (void)arg;
+  pkd_cell_swap(&s->odd, &odd, &before);
+  s->found[explore_self()] = whole(&before);
+}
+
+static void odd_cell(int twice) {
+  start();
+  spawn(loads_odd, 1);
+  spawn(twice ? stores_odd_twice : stores_odd, 1);
+  explore_join();
+}
+
+static void odd_swapped(int unused) {
   (void)unused;
   start();
   spawn(loads_odd, 1);
-  spawn(stores_odd, 1);
+  spawn(swaps_odd, 1);
   explore_join();
+}
+
+/* Each finds what the other has left, or the beginning. */
+static void odd_swaps(int unused) {
+  odd_t last;
+
+  (void)unused;
+  start();
+  spawn(swaps_odd, 2);
+  explore_join();
+  pkd_cell_load(&s->odd, &last);
+  if (whole(&last) == 1)
+    explore_assert(s->found[1] == 2 && s->found[2] == 0);
+  else
+    explore_assert(s->found[1] == 0 && s->found[2] == 1);
 }
 
 static void cell_adds(int threads) {
@@ -437,6 +489,9 @@ const explore_scenario_t explore_locks[] = {
     {"sync/cell", cell, 1, OK, 0, DEEP},
     {"sync/cell-two-writers", cell, 2, OK, 0, WIDE},
     {"sync/cell-odd", odd_cell, 0, OK, 0, DEEP},
+    {"sync/cell-odd-twice", odd_cell, 1, OK, 0, DEEP},
+    {"sync/cell-odd-swapped", odd_swapped, 0, OK, 0, DEEP},
+    {"sync/cell-odd-swaps", odd_swaps, 0, OK, 0, DEEP},
     {"sync/cell-adds", cell_adds, 2, OK, 0, DEEP},
     {"sync/token-wait", token, WAIT, OK, 0, DEEP},
     {"sync/token-wait-of-two", token, BOTH_WAIT, OK, 0, WIDE},

@@ -9,6 +9,7 @@
 #include "scenario.h"
 
 #include <parkade/async/barrier.h>
+#include <parkade/async/cond.h>
 #include <parkade/async/event.h>
 #include <parkade/async/gate.h>
 #include <parkade/async/mutex.h>
@@ -34,6 +35,7 @@ typedef struct shared {
   pkd_async_once_t once;
   pkd_async_gate_t gate;
   pkd_async_barrier_t barrier;
+  pkd_async_cond_t cond;
   pkd_req_t ticket[2]; /* of threads that hold m and n from the start */
   task_t task[LOOPS];
   int data;
@@ -170,6 +172,55 @@ static void moved_loop(int unused) {
   explore_spawn(takes_loop_over, NULL);
   explore_join();
   scenario_nobody_at(&s->m);
+}
+
+/* --- who may block ------------------------------------------------------- */
+
+static uint32_t moves; /* atomic */
+
+static void wait_for_move(uint32_t number) {
+  while (__atomic_load_n(&moves, __ATOMIC_ACQUIRE) != number)
+    explore_yield();
+}
+
+static int lock_and_unlock(void) {
+  pkd_req_t req = {0};
+  int rc = pkd_async_mutex_lock_blocking(&req, &s->m, PKD_FOREVER);
+
+  if (rc == 0)
+    explore_assert(pkd_async_mutex_unlock(&req, &s->m) == 0);
+  return rc;
+}
+
+/* Asks once before it is told that the loop has gone: refused or not, what it
+ * keeps of the answer must not make it be refused when it has been told. */
+static void has_had_loop(void* arg) {
+  task_t* task = arg;
+  int rc;
+
+  explore_assert(pkd_loop_adopt(&task->loop) == 0);
+  __atomic_store_n(&moves, 1, __ATOMIC_RELEASE);
+  rc = lock_and_unlock();
+  explore_outcome(rc == 0);
+  explore_assert(rc == 0 || rc == PKD_EDEADLK);
+  wait_for_move(2);
+  explore_assert(lock_and_unlock() == 0);
+}
+
+static void has_loop_now(void* arg) {
+  task_t* task = arg;
+
+  wait_for_move(1);
+  explore_assert(pkd_loop_adopt(&task->loop) == 0);
+  __atomic_store_n(&moves, 2, __ATOMIC_RELEASE);
+}
+
+static void may_block_again(int unused) {
+  (void)unused;
+  start();
+  spawn_loop(has_loop_now);
+  explore_spawn(has_had_loop, &s->task[0]);
+  explore_join();
 }
 
 /* --- tickets that outlive their loop -------------------------------------- */
@@ -454,6 +505,54 @@ static void barrier(int with_thread) {
   scenario_nobody_at(&s->barrier);
 }
 
+/* --- a condition that nobody waits for any more -------------------------- */
+
+static void leaves_cond(void* arg) {
+  pkd_req_t req = {0};
+  int rc;
+
+  (void)arg;
+  explore_assert(pkd_async_mutex_lock_blocking(&req, &s->m, PKD_FOREVER) == 0);
+  s->data = 1;
+  rc = pkd_async_cond_wait_blocking(&req, &s->cond, &s->m, SOON);
+  explore_assert(rc == 0 || rc == UV_ETIMEDOUT);
+  if (rc == 0)
+    explore_assert(pkd_async_mutex_unlock(&req, &s->m) == 0);
+}
+
+/* Who has seen somebody wait, and then finds nobody, has the memory to itself:
+ * the plain store is a race if the one who left is not done with it. */
+static void reuses_cond(void* arg) {
+  int data = 0;
+  int woken;
+
+  (void)arg;
+  while (data == 0) {
+    pkd_req_t req = {0};
+
+    explore_assert(pkd_async_mutex_lock_blocking(&req, &s->m, PKD_FOREVER) ==
+                   0);
+    data = s->data;
+    explore_assert(pkd_async_mutex_unlock(&req, &s->m) == 0);
+    if (data == 0)
+      explore_yield();
+  }
+  woken = pkd_async_cond_signal(&s->cond);
+  explore_outcome(woken);
+  if (woken == 0)
+    s->cond = (pkd_async_cond_t){0};
+}
+
+static void cond_reused(int unused) {
+  (void)unused;
+  start();
+  explore_spawn(leaves_cond, NULL);
+  explore_spawn(reuses_cond, NULL);
+  explore_join();
+  scenario_nobody_at(&s->m);
+  scenario_nobody_at(&s->cond);
+}
+
 #define OK EXPLORE_OK
 #define DEEP                                                                   \
   { .preemptions = 3, .stale = 1 }
@@ -465,6 +564,7 @@ static void barrier(int with_thread) {
 const explore_scenario_t explore_loops[] = {
     {"loops/two-bells", two_bells, 0, OK, 0, {.preemptions = 1, .stale = 1}},
     {"loops/moved", moved_loop, 0, OK, 0, DEEP},
+    {"loops/may-block-again", may_block_again, 0, OK, 3, DEEP},
     {"loops/ticket-outlives", ticket_outlives, 0, OK, 0, DEEP},
     {"loops/request-again", request_again, 0, OK, 0, WIDE},
     {"loops/sem", sem, 0, OK, 0, NARROW},
@@ -477,5 +577,11 @@ const explore_scenario_t explore_loops[] = {
     {"loops/gate", gate, 0, OK, 0, WIDE},
     {"loops/barrier", barrier, 0, OK, 0, DEEP},
     {"loops/barrier-and-thread", barrier, 1, OK, 0, DEEP},
+    {"loops/cond-reused",
+     cond_reused,
+     0,
+     OK,
+     3,
+     {.preemptions = 1, .stale = 1, .timeouts = 1}},
     {.name = NULL},
 };
