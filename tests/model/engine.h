@@ -280,6 +280,14 @@ static inline bool ex_fiber_is_tls(uintptr_t at) {
 /** @return a name for an address, in a buffer that the fourth call reuses */
 const char* ex_arena_name(uintptr_t at);
 
+/* --- sites.c --- */
+
+extern bool ex_noting_sites;
+
+void ex_site(const void* pc);
+/** Prints them, and forgets them. */
+void ex_sites_print(void);
+
 /* --- trace.c --- */
 
 extern bool ex_tracing;

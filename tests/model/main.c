@@ -14,6 +14,8 @@
  *   explore --strict                 ... and fail if it is any other number
  *   explore --stop                   end at the first that fails
  *   explore --record FILE            write that table
+ *   explore --sites                  from where each touches memory, for
+ *                                    addr2line
  *
  * A scenario that has to pass must be exhausted; one that has to fail must fail
  * with its verdict. The number of executions is part of the promise: when it
@@ -131,6 +133,8 @@ static settings_t parse(int argc, char** argv) {
       set.stop = true;
     } else if (strcmp(argv[i], "--deep") == 0) {
       set.deep = true;
+    } else if (strcmp(argv[i], "--sites") == 0) {
+      ex_noting_sites = true;
     } else if (strcmp(argv[i], "--every") == 0) {
       set.search.cache = false;
     } else if (strcmp(argv[i], "--replay") == 0 && i + 2 < argc) {
@@ -276,6 +280,8 @@ static bool run(const settings_t* set, const explore_scenario_t* s,
   if (record != NULL)
     fprintf(record, "%-44s %llu\n", s->name,
             (unsigned long long)result.executions);
+  if (ex_noting_sites)
+    ex_sites_print();
   return judge(set, s, &result);
 }
 

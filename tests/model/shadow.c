@@ -196,6 +196,8 @@ static bool is_counter(uintptr_t at) {
 static void watch(uintptr_t at, size_t size, unsigned kind, const void* pc) {
   uintptr_t end = at + size;
 
+  if (ex_noting_sites)
+    ex_site(pc);
   check_alive(at, pc);
   while (at < end) {
     unsigned first = at & 7;
