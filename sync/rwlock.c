@@ -37,14 +37,16 @@ struct attempt {
   int entered;  /* what enter() said last under the lot's lock */
 };
 
-/* Must who leaves look into the queue? If only K speaks against it, now and then
- * it does not rely on K: the woken writer may have no processor for a time slice,
- * and the oldest waiter may be past its due. In the child of a fork nobody is on
- * the way. */
+/* Must who leaves look into the queue? If only K speaks against it, or readers that
+ * are left, it relies on them for a quarter of a millisecond: the woken writer may
+ * have no processor for a time slice, and the oldest waiter may be past its due
+ * meanwhile. (Counting the times instead, one in 256, let dozens of writers pass a
+ * reader past its due; not looking while others read let readers pass a writer for
+ * milliseconds.) In the child of a fork nobody is on the way. */
 static bool must_look(bool (*must_wake)(uint32_t word, bool trust_waking),
                       uint32_t word) {
   return must_wake(word, true) ||
-         (must_wake(word, false) && (pkd__forked() || pkd__os_now_and_then()));
+         (must_wake(word, false) && (pkd__forked() || pkd__os_at_times()));
 }
 
 /* --- entering -------------------------------------------------------------- */

@@ -15,10 +15,11 @@
  * Fairness, by default phases: while a writer waits no new reader enters, so it
  * waits for the readers of that moment only. Who is woken competes with whoever
  * runs, as long as waits are short; once the oldest waiter has waited for half a
- * millisecond, the lock is handed over: after a writer to all readers who wait,
- * after readers to a writer. So from then on a writer waits for at most one phase
- * of readers, and readers for at most one writer. A policy that prefers one side
- * hands over always, and may starve the other side.
+ * millisecond (three quarters, while a writer that was woken has no processor), the
+ * lock is handed over: after a writer to all readers who wait, after readers to a
+ * writer. So from then on a writer waits for at most one phase of readers, and
+ * readers for at most one writer. A policy that prefers one side hands over always,
+ * and may starve the other side.
  *
  * Reading writes the word once on the way in and once on the way out.
  *
@@ -115,6 +116,7 @@ PKD_API void pkd__rwlock_updowngrade(pkd_rwlock_t* l);
 #define PKD__RWLOCK_HELD 1u
 #define PKD__RWLOCK_UP 2u
 #define PKD__RWLOCK_CLOSED 5u /* a writer has it, or waits */
+#define PKD__RWLOCK_BITS 31u  /* all but the readers */
 #define PKD__RWLOCK_READER 32u
 #define PKD__RWLOCK_TOO_MANY (32u << 26)
 #define PKD__RWLOCK_MODE_READ 0
@@ -311,7 +313,7 @@ static inline void pkd_rwlock_rdunlock(pkd_rwlock_t* l)
     uint32_t old =
         __atomic_fetch_sub(&l->word, PKD__RWLOCK_READER, __ATOMIC_RELEASE);
 
-    if (old < 2 * PKD__RWLOCK_READER && old != PKD__RWLOCK_READER)
+    if (old < PKD__RWLOCK_READER || (old & PKD__RWLOCK_BITS) != 0)
       pkd__rwlock_rdunlock_slow(l, old);
   }
   PKD__TSAN_UNLOCKED(l, PKD__TSAN_READ);

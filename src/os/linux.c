@@ -100,6 +100,16 @@ bool pkd__os_now_and_then(void) {
   return ++calls % 256 == 0;
 }
 
+bool pkd__os_at_times(void) {
+  static _Thread_local uint64_t next;
+  uint64_t now = pkd__os_now();
+
+  if (now < next)
+    return false;
+  next = now + 250000;
+  return true;
+}
+
 void pkd__os_relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();

@@ -42,6 +42,10 @@ uintptr_t pkd__os_thread_id(void);
  * done each time. Costs next to nothing. */
 bool pkd__os_now_and_then(void);
 
+/** The same by the clock, which it reads: true for the calling thread if a quarter
+ * of a millisecond has gone since it was true for it. */
+bool pkd__os_at_times(void);
+
 /** Tells the processor that this is a spin loop. */
 void pkd__os_relax(void);
 

@@ -36,10 +36,12 @@
  *
  *   leaving            looks into the queue when Q and
  *   last reader        U (an upgrader may wait), or not K
+ *   other readers      never, but for the last line
  *   upgradable         no readers and not K; or readers and not P
  *   writer             not K; it keeps H until it has passed the lock on
- *   Now and then one looks in spite of K, lest a woken writer that gets no
- *   processor keeps others waiting; then two may be on their way.
+ *   At times one looks in spite of K, and a reader that leaves others behind if not
+ *   P, lest a woken writer that gets no processor keeps those asleep waiting; then
+ *   two may be on their way.
  *   tests/unit/test_word_rwlock.c walks these rows. */
 #ifndef PKD_WORD_RWLOCK_H
 #define PKD_WORD_RWLOCK_H
@@ -138,9 +140,12 @@ static inline uint32_t pkd__rw_queued(uint32_t word, bool pends, bool waker) {
 
 /** A reader has left `word` behind; does somebody have to look into the queue? */
 static inline bool pkd__rw_reader_must_wake(uint32_t word, bool trust_waking) {
-  return pkd__rw_is(word, PKD__RW_QUEUED) && pkd__rw_readers(word) == 0 &&
-         (pkd__rw_is(word, PKD__RW_UPGRADABLE) || !trust_waking ||
-          !pkd__rw_is(word, PKD__RW_WAKING));
+  if (!pkd__rw_is(word, PKD__RW_QUEUED))
+    return false;
+  if (pkd__rw_readers(word) != 0)
+    return !trust_waking && !pkd__rw_is(word, PKD__RW_PENDING);
+  return pkd__rw_is(word, PKD__RW_UPGRADABLE) || !trust_waking ||
+         !pkd__rw_is(word, PKD__RW_WAKING);
 }
 
 /** The same after U was given up. */

@@ -89,6 +89,10 @@ bool pkd__os_now_and_then(void) {
   return now;
 }
 
+bool pkd__os_at_times(void) {
+  return pkd__os_now_and_then();
+}
+
 void pkd__os_relax(void) {
   explore_yield();
 }

@@ -85,8 +85,13 @@ static void the_last_reader_looks_unless_one_is_on_its_way(void** state) {
   assert_false(pkd__rw_reader_must_wake(Q | K, true));
   /* with U, an upgrader may be asleep whom the woken writer cannot help */
   assert_true(pkd__rw_reader_must_wake(Q | K | U, true));
-  /* in the child of a fork nobody is on its way */
+  /* at times, and in the child of a fork, nobody is believed on its way */
   assert_true(pkd__rw_reader_must_wake(Q | K, false));
+  /* readers go on while somebody sleeps: at times one looks who that is */
+  assert_false(pkd__rw_reader_must_wake(R(1) | Q | K, true));
+  assert_true(pkd__rw_reader_must_wake(R(1) | Q | K, false));
+  assert_false(pkd__rw_reader_must_wake(R(1) | Q | P, false));
+  assert_false(pkd__rw_reader_must_wake(R(1) | K, false));
 }
 
 static void who_gives_u_up_looks_for_another(void** state) {
