@@ -57,6 +57,34 @@ static int sleep_cancellable(struct sleeper* self, pkd_deadline_t deadline) {
   return rc != 0 && limit <= deadline ? -ECANCELED : rc;
 }
 
+/* Sleeps, queued, and leaves the queue if nobody has chosen it. */
+static int sleep_queued(struct sleeper* self, pkd_deadline_t deadline) {
+  const pkd_park_t* how = self->how;
+  int rc = how->cancel != NULL ? sleep_cancellable(self, deadline)
+                               : pkd_parker_sleep(&self->parker, deadline);
+
+  if (self->cancelled)
+    return -ECANCELED;
+  if (rc != 0 && pkd_lot_remove(&self->waiter, how->timed_out, how->arg) != 0) {
+    /* Chosen before we could leave: the waker counts on us, and holds our
+     * memory until it has woken us. */
+    pkd_parker_sleep(&self->parker, PKD_FOREVER);
+    rc = 0;
+  }
+  return rc;
+}
+
+static __attribute__((noinline)) int
+sleep_watched(struct sleeper* self, pkd_deadline_t deadline,
+              const struct pkd__hooks* hooks) {
+  int rc;
+
+  hooks->sleeps(&self->waiter, deadline);
+  rc = sleep_queued(self, deadline);
+  hooks->awake();
+  return rc;
+}
+
 int pkd_lot_park(const void* key, const pkd_park_t* how,
                  pkd_deadline_t deadline, pkd_parked_t* parked) {
   struct sleeper self = {0};
@@ -74,21 +102,9 @@ int pkd_lot_park(const void* key, const pkd_park_t* how,
   if (how->before_sleep != NULL)
     how->before_sleep(how->arg);
   hooks = pkd__hooked();
-  if (__builtin_expect(hooks != NULL, 0))
-    hooks->sleeps(&self.waiter, deadline);
-  rc = how->cancel != NULL ? sleep_cancellable(&self, deadline)
-                           : pkd_parker_sleep(&self.parker, deadline);
-  if (self.cancelled) {
-    rc = -ECANCELED;
-  } else if (rc != 0 &&
-             pkd_lot_remove(&self.waiter, how->timed_out, how->arg) != 0) {
-    /* Chosen before we could leave: the waker counts on us, and holds our
-     * memory until it has woken us. */
-    pkd_parker_sleep(&self.parker, PKD_FOREVER);
-    rc = 0;
-  }
-  if (__builtin_expect(hooks != NULL, 0))
-    hooks->awake();
+  rc = __builtin_expect(hooks != NULL, 0)
+           ? sleep_watched(&self, deadline, hooks)
+           : sleep_queued(&self, deadline);
   if (parked != NULL) {
     parked->token = self.waiter.token;
     parked->state = self.waiter.state;

@@ -12,12 +12,14 @@
  * locks, the threads, and the file and line where each lock was taken and wanted.
  * The program goes on as if nothing had been said.
  *
- * The cost. A unit compiled without -DPKD_DEADLOCK pays nothing on a fast path;
- * the library pays one predictable branch where a thread goes to sleep. A unit
- * compiled with it pays one such branch per call while the watch is off. The
- * inline fast paths are why the unit must choose: what never leaves your code
- * cannot be seen from the library. Choose for all units that use a lock, or for
+ * The cost while it is off. A unit compiled without -DPKD_DEADLOCK pays nothing on a
+ * fast path and refers to nothing of the watch; the library pays one predictable
+ * branch where a thread goes to sleep. A unit compiled with it pays one such branch
+ * per call. The inline fast paths are why the unit must choose, and the switch at
+ * run time is for those units alone: what never leaves your code, a lock that was
+ * free, cannot be seen from the library. Choose for all units that use a lock, or for
  * none: a lock taken in a watched unit and released in another is believed held.
+ * clang's -Wthread-safety has nothing to say about a watched unit.
  *
  * What is believed of each kind:
  *
