@@ -9,11 +9,12 @@
  *   static int total PKD_GUARDED_BY(m);
  *   static void add(int n) PKD_REQUIRES(m);
  *
- * ThreadSanitizer learns of the locks from the inline functions of these
- * headers, in the unit that includes them: a program built with
- * -fsanitize=thread needs no instrumented build of this library. The library's
- * own ThreadSanitizer build defines PKD_TSAN_ANNOTATE as 0 and shows its bare
- * atomics, since a note "this is a lock" would hide an order that is wrong. */
+ * ThreadSanitizer learns of the locks for threads, and of tokens, from the inline
+ * functions of these headers, in the unit that includes them: a program built with
+ * -fsanitize=thread needs no instrumented build of this library for them. (What
+ * orders the tasks of two loops it sees only in an instrumented libparkade-uv.) The
+ * library's own ThreadSanitizer build defines PKD_TSAN_ANNOTATE as 0 and shows its
+ * bare atomics, since a note "this is a lock" would hide an order that is wrong. */
 #ifndef PARKADE_ANALYSIS_H
 #define PARKADE_ANALYSIS_H
 
@@ -21,7 +22,9 @@
 
 /* --- clang -Wthread-safety ------------------------------------------------- */
 
-#if defined(__clang__)
+/* Not in a unit that is watched for deadlocks (deadlock.h): the analysis does not
+ * recognise a lock behind the macros that tell from where it is taken. */
+#if defined(__clang__) && !defined(PKD_DEADLOCK)
 #define PKD__ANALYSIS(attribute) __attribute__((attribute))
 #else
 #define PKD__ANALYSIS(attribute)
@@ -29,6 +32,17 @@
 
 /** On a struct: this is a lock, called `name` in warnings. */
 #define PKD_CAPABILITY(name) PKD__ANALYSIS(capability(name))
+#if defined(__clang__) && defined(__has_attribute)
+#if __has_attribute(reentrant_capability)
+#define PKD__AGAIN PKD__ANALYSIS(reentrant_capability)
+#endif
+#endif
+#ifndef PKD__AGAIN
+#define PKD__AGAIN
+#endif
+/** The same, and its holder may lock it again. (Before clang 21 the analysis does
+ * not know of that, and warns where one function does so by plain calls.) */
+#define PKD_CAPABILITY_AGAIN(name) PKD_CAPABILITY(name) PKD__AGAIN
 /** On a variable or a field: touch it only with the lock held. */
 #define PKD_GUARDED_BY(lock) PKD__ANALYSIS(guarded_by(lock))
 /** On a pointer: touch what it points at only with the lock held. */
@@ -125,6 +139,8 @@
 /* After a call that sees, before one that shows, what others do. */
 #define PKD__TSAN_SAW(object) __tsan_acquire(object)
 #define PKD__TSAN_SHOWS(object) __tsan_release(object)
+/* After a wait that a token may have ended: it sees what its firer did. */
+#define PKD__TSAN_CANCELLED(rc, cancel) pkd__cancel_saw((rc), (cancel))
 #else
 #define PKD__TSAN_READ 0
 #define PKD__TSAN_LOCKING(lock, read) ((void)0)
@@ -135,6 +151,11 @@
 #define PKD__TSAN_UNLOCKED(lock, read) ((void)0)
 #define PKD__TSAN_SAW(object) ((void)0)
 #define PKD__TSAN_SHOWS(object) ((void)0)
+#define PKD__TSAN_CANCELLED(rc, cancel) ((void)0)
+#endif
+
+#if PKD_TSAN_ANNOTATE
+#include <parkade/cancel.h>
 #endif
 
 #endif

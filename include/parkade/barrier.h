@@ -77,7 +77,8 @@ static inline int pkd_barrier_wait_until(pkd_barrier_t* b,
 
   PKD__TSAN_SHOWS(b);
   rc = pkd__barrier_wait(b, NULL, deadline);
-  PKD__TSAN_SAW(b);
+  if (rc >= 0)
+    PKD__TSAN_SAW(b);
   return rc;
 }
 
@@ -99,7 +100,9 @@ static inline int pkd_barrier_wait_cancellable(pkd_barrier_t* b,
 
   PKD__TSAN_SHOWS(b);
   rc = pkd__barrier_wait(b, cancel, deadline);
-  PKD__TSAN_SAW(b);
+  if (rc >= 0)
+    PKD__TSAN_SAW(b);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 

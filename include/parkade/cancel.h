@@ -28,6 +28,7 @@
 #ifndef PARKADE_CANCEL_H
 #define PARKADE_CANCEL_H
 
+#include <parkade/analysis.h>
 #include <parkade/lot.h>
 
 #ifdef __cplusplus
@@ -150,6 +151,39 @@ PKD_API int pkd_cancel_link(const pkd_cancel_t* c, pkd_cancel_link_t* link);
  * Blocks:    while fire() runs in another thread
  * Threads:   any, one at a time for a link; not from its own fire() */
 PKD_API int pkd_cancel_unlink(pkd_cancel_link_t* link);
+
+#if PKD_TSAN_ANNOTATE
+/* What ThreadSanitizer must be told of a token: whoever finds it fired sees what
+ * was done before it, or one above it, was fired. */
+static inline void pkd__cancel_saw(int rc, const pkd_cancel_t* c) {
+  for (; rc == -ECANCELED && c != NULL; c = c->up.token)
+    PKD__TSAN_SAW((void*)(uintptr_t)c);
+}
+
+static inline int pkd__cancel_fire_shown(pkd_cancel_t* c) {
+  PKD__TSAN_SHOWS(c);
+  return pkd_cancel_fire(c);
+}
+
+static inline int pkd__cancel_is_fired_seen(const pkd_cancel_t* c) {
+  int fired = pkd_cancel_is_fired(c);
+
+  pkd__cancel_saw(fired ? -ECANCELED : 0, c);
+  return fired;
+}
+
+static inline int pkd__cancel_wait_seen(const pkd_cancel_t* c,
+                                        pkd_deadline_t deadline) {
+  int rc = pkd_cancel_wait(c, deadline);
+
+  pkd__cancel_saw(rc == 0 ? -ECANCELED : 0, c);
+  return rc;
+}
+
+#define pkd_cancel_fire(c) pkd__cancel_fire_shown(c)
+#define pkd_cancel_is_fired(c) pkd__cancel_is_fired_seen(c)
+#define pkd_cancel_wait(c, deadline) pkd__cancel_wait_seen((c), (deadline))
+#endif
 
 #ifdef __cplusplus
 }

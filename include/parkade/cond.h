@@ -70,6 +70,7 @@ static inline int pkd__cond_wait_noted(pkd_cond_t* c, void* lock,
   PKD__TSAN_TRYING(lock, read);
   rc = pkd__cond_wait(c, lock, kind, cancel, deadline);
   PKD__TSAN_TRIED(lock, read, rc != PKD_ENOTHELD);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 

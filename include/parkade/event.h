@@ -83,7 +83,8 @@ static inline int pkd_event_wait_until(pkd_event_t* e,
                                        pkd_deadline_t deadline) {
   int rc = pkd__event_wait(e, NULL, deadline);
 
-  PKD__TSAN_SAW(e);
+  if (rc == 0)
+    PKD__TSAN_SAW(e);
   return rc;
 }
 
@@ -102,7 +103,9 @@ static inline int pkd_event_wait_cancellable(pkd_event_t* e,
                                              pkd_deadline_t deadline) {
   int rc = pkd__event_wait(e, cancel, deadline);
 
-  PKD__TSAN_SAW(e);
+  if (rc == 0)
+    PKD__TSAN_SAW(e);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 
@@ -115,7 +118,8 @@ static inline int pkd_event_wait_cancellable(pkd_event_t* e,
 static inline int pkd_event_trywait(pkd_event_t* e) {
   int rc = pkd__event_trywait(e);
 
-  PKD__TSAN_SAW(e);
+  if (rc == 0)
+    PKD__TSAN_SAW(e);
   return rc;
 }
 

@@ -107,6 +107,7 @@ static inline int pkd_fair_mutex_lock_cancellable(pkd_fair_mutex_t* m,
            ? 0
            : pkd__fair_mutex_lock_slow(m, cancel, deadline);
   PKD__TSAN_TRIED(m, 0, rc == 0);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 

@@ -29,9 +29,23 @@ typedef struct pkd_latch {
 /** How many things a latch can count. */
 #define PKD_LATCH_MAX (UINT32_MAX / 2)
 
-/** A latch that opens after `n` counts, 0 .. PKD_LATCH_MAX. */
+/** A latch that opens after `n` counts, a constant of 0 .. PKD_LATCH_MAX; see
+ * pkd_latch_init() for what is known later. */
 #define PKD_LATCH_INIT(n)                                                      \
   { (uint32_t)(n) * 2 }
+
+/** Makes a latch that opens after `n` counts.
+ *
+ * @param n  0 .. PKD_LATCH_MAX; 0: it is open
+ * @return 0, or -EINVAL: n is above PKD_LATCH_MAX; nothing changed
+ * Threads:   nobody else uses `l` meanwhile
+ * Blocks:    no */
+static inline int pkd_latch_init(pkd_latch_t* l, uint32_t n) {
+  if (n > PKD_LATCH_MAX)
+    return -EINVAL;
+  l->word = n * 2;
+  return 0;
+}
 
 /* Out of line. Use the functions below. */
 PKD_API void pkd__latch_count_down(pkd_latch_t* l, uint32_t n);
@@ -69,7 +83,8 @@ static inline int pkd_latch_wait_until(pkd_latch_t* l,
                                        pkd_deadline_t deadline) {
   int rc = pkd__latch_wait(l, NULL, deadline);
 
-  PKD__TSAN_SAW(l);
+  if (rc == 0)
+    PKD__TSAN_SAW(l);
   return rc;
 }
 
@@ -88,7 +103,9 @@ static inline int pkd_latch_wait_cancellable(pkd_latch_t* l,
                                              pkd_deadline_t deadline) {
   int rc = pkd__latch_wait(l, cancel, deadline);
 
-  PKD__TSAN_SAW(l);
+  if (rc == 0)
+    PKD__TSAN_SAW(l);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 
@@ -102,7 +119,8 @@ static inline int pkd_latch_trywait(pkd_latch_t* l) {
   /* (L1), see sync/latch.c */
   int open = __atomic_load_n(&l->word, __ATOMIC_ACQUIRE) < 2;
 
-  PKD__TSAN_SAW(l);
+  if (open)
+    PKD__TSAN_SAW(l);
   return open ? 0 : -EBUSY;
 }
 

@@ -144,6 +144,7 @@ static inline int pkd_mutex_lock_cancellable(pkd_mutex_t* m,
            ? 0
            : pkd__mutex_lock_cancellable_slow(m, cancel, deadline);
   PKD__TSAN_TRIED(m, 0, rc == 0);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 

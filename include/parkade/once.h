@@ -56,6 +56,7 @@ static inline int pkd__once_run_shown(void* arg) {
   struct pkd__once_shown* shown = (struct pkd__once_shown*)arg;
   int rc = 0;
 
+  PKD__TSAN_SAW(shown->once); /* what a run that failed has left */
   if (shown->plain != NULL)
     shown->plain();
   else
@@ -125,7 +126,9 @@ static inline int pkd_once_try_cancellable(pkd_once_t* once, pkd_once_cb init,
   if (!pkd_once_is_done(once))
     rc =
         pkd__once_try_slow(once, pkd__once_run_shown, &shown, cancel, deadline);
-  PKD__TSAN_SAW(once);
+  if (rc == 0)
+    PKD__TSAN_SAW(once);
+  PKD__TSAN_CANCELLED(rc, cancel);
 #else
   if (!pkd_once_is_done(once))
     rc = pkd__once_try_slow(once, init, arg, cancel, deadline);

@@ -138,12 +138,17 @@ public:
 
 /** pkd_remutex_t: its holder may lock it again. Members as those of
  * std::recursive_timed_mutex. */
-class recursive_mutex : public detail::object<pkd_remutex_t> {
+class PKD_CAPABILITY_AGAIN("mutex") recursive_mutex
+    : public detail::object<pkd_remutex_t> {
 public:
   using detail::object<pkd_remutex_t>::object;
-  void lock() noexcept { pkd_remutex_lock(&c_); }
-  void unlock() noexcept { pkd_remutex_unlock(&c_); }
-  bool try_lock() noexcept { return pkd_remutex_trylock(&c_) == 0; }
+  void lock() noexcept PKD_ACQUIRE() PKD_NO_ANALYSIS { pkd_remutex_lock(&c_); }
+  void unlock() noexcept PKD_RELEASE() PKD_NO_ANALYSIS {
+    pkd_remutex_unlock(&c_);
+  }
+  bool try_lock() noexcept PKD_NO_ANALYSIS {
+    return pkd_remutex_trylock(&c_) == 0;
+  }
   template <class R, class P>
   bool try_lock_for(const std::chrono::duration<R, P>& span) noexcept {
     return pkd_remutex_lock_until(&c_, detail::after(span)) == 0;

@@ -14,7 +14,11 @@
  * A thread that ends while it holds one leaves it held for ever (a later thread
  * may get its number and pass for the owner: end no thread that holds a lock).
  * In the child of a fork the forking thread owns what it owned before. No
- * condition takes one: a wait could give up only one of several locks. */
+ * condition takes one: a wait could give up only one of several locks.
+ *
+ * clang's -Wthread-safety knows from version 21 on that it may be locked again;
+ * before, it warns where one function calls lock twice (not of sections, nor of
+ * functions that call each other). */
 #ifndef PARKADE_REMUTEX_H
 #define PARKADE_REMUTEX_H
 
@@ -26,7 +30,7 @@ extern "C" {
 #endif
 
 /** A re-entrant mutex. Zeroed = free; the fields are the library's alone. */
-typedef struct pkd_remutex {
+typedef struct PKD_CAPABILITY_AGAIN("mutex") pkd_remutex {
   uintptr_t owner;   /* atomic; pkd_thread_id() of the holder, 0: none */
   uint32_t count;    /* the holder's: locks not unlocked yet */
   pkd_mutex_t mutex; /* what others wait for */
@@ -55,7 +59,8 @@ PKD_API void pkd__remutex_bump(pkd_remutex_t* m);
  * Memory:    allocates nothing; `m` stays in place while anyone waits
  * Fairness:  that of pkd_mutex_t
  * More than UINT32_MAX locks at a time stop the program. */
-static inline void pkd_remutex_lock(pkd_remutex_t* m) {
+static inline void pkd_remutex_lock(pkd_remutex_t* m)
+    PKD_ACQUIRE(*m) PKD_NO_ANALYSIS {
   pkd__remutex_lock(m);
   PKD__TSAN_SAW(m);
 }
@@ -67,10 +72,12 @@ static inline void pkd_remutex_lock(pkd_remutex_t* m) {
  * Blocks:    no
  * Threads:   any; not from signal handlers
  * Order:     acquire on success */
-static inline int pkd_remutex_trylock(pkd_remutex_t* m) {
+static inline int pkd_remutex_trylock(pkd_remutex_t* m)
+    PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
   int rc = pkd__remutex_trylock(m);
 
-  PKD__TSAN_SAW(m);
+  if (rc == 0)
+    PKD__TSAN_SAW(m);
   return rc;
 }
 
@@ -85,22 +92,27 @@ static inline int pkd_remutex_trylock(pkd_remutex_t* m) {
  * Order:     acquire on success */
 static inline int pkd_remutex_lock_cancellable(pkd_remutex_t* m,
                                                const pkd_cancel_t* cancel,
-                                               pkd_deadline_t deadline) {
+                                               pkd_deadline_t deadline)
+    PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
   int rc = pkd__remutex_lock_cancellable(m, cancel, deadline);
 
-  PKD__TSAN_SAW(m);
+  if (rc == 0)
+    PKD__TSAN_SAW(m);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 
 /** As pkd_remutex_lock_cancellable() without a token. */
 static inline int pkd_remutex_lock_until(pkd_remutex_t* m,
-                                         pkd_deadline_t deadline) {
+                                         pkd_deadline_t deadline)
+    PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
   return pkd_remutex_lock_cancellable(m, NULL, deadline);
 }
 
 /** As pkd_remutex_lock_until() with a span: gives up `ns` nanoseconds from now. A
  * span too long for the clock never ends. */
-static inline int pkd_remutex_lock_for(pkd_remutex_t* m, uint64_t ns) {
+static inline int pkd_remutex_lock_for(pkd_remutex_t* m, uint64_t ns)
+    PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
   return pkd_remutex_lock_cancellable(m, NULL, pkd_after(ns));
 }
 
@@ -112,14 +124,16 @@ static inline int pkd_remutex_lock_for(pkd_remutex_t* m, uint64_t ns) {
  * Order:     release by the last; pairs with the next lock
  * Memory:    after the last, may be freed by the next holder before this call
  *            has returned */
-static inline void pkd_remutex_unlock(pkd_remutex_t* m) {
+static inline void pkd_remutex_unlock(pkd_remutex_t* m)
+    PKD_RELEASE(*m) PKD_NO_ANALYSIS {
   PKD__TSAN_SHOWS(m);
   pkd__remutex_unlock(m);
 }
 
 /** As pkd_remutex_unlock(); the last one hands `m` to the oldest waiter, if one is
  * asleep. */
-static inline void pkd_remutex_unlock_fair(pkd_remutex_t* m) {
+static inline void pkd_remutex_unlock_fair(pkd_remutex_t* m)
+    PKD_RELEASE(*m) PKD_NO_ANALYSIS {
   PKD__TSAN_SHOWS(m);
   pkd__remutex_unlock_fair(m);
 }
@@ -130,7 +144,8 @@ static inline void pkd_remutex_unlock_fair(pkd_remutex_t* m) {
  * @param m   a mutex this thread holds; held as often on return
  * Blocks:    yes, while others have their turn
  * Threads:   the holder only (checked) */
-static inline void pkd_remutex_bump(pkd_remutex_t* m) {
+static inline void pkd_remutex_bump(pkd_remutex_t* m)
+    PKD_REQUIRES(*m) PKD_NO_ANALYSIS {
   PKD__TSAN_SHOWS(m);
   pkd__remutex_bump(m);
   PKD__TSAN_SAW(m);
@@ -157,25 +172,33 @@ typedef struct pkd__remutex_scope {
   int left;
 } pkd__remutex_scope_t;
 
-static inline pkd__remutex_scope_t pkd__remutex_enter(pkd_remutex_t* m) {
+static inline pkd__remutex_scope_t
+pkd__remutex_enter(pkd_remutex_t* m) PKD_NO_ANALYSIS {
   pkd__remutex_scope_t scope = {m, 0};
+
   pkd_remutex_lock(m);
   return scope;
 }
 
-static inline void pkd__remutex_leave(pkd__remutex_scope_t* scope) {
+static inline void
+pkd__remutex_leave(pkd__remutex_scope_t* scope) PKD_NO_ANALYSIS {
   pkd_remutex_unlock(scope->held);
+}
+
+/* To the analysis only: within the block it is held. */
+static inline int pkd__remutex_assert_held(pkd_remutex_t* m)
+    PKD_ASSERT_HELD(*m) PKD_NO_ANALYSIS {
+  (void)m;
+  return 1;
 }
 
 /** PKD_WITH_REMUTEX(m) { ... }: the block runs with `m` held once more. It is
  * unlocked when the block ends, and on break, continue, return and goto out of it
- * (not on longjmp). break and continue leave the block, not a loop around it. */
+ * (not on longjmp). break and continue leave the block, not a loop around it. `m`
+ * is an expression without side effects: clang looks at it twice. */
 #define PKD_WITH_REMUTEX(m)                                                    \
-  PKD__WITH_REMUTEX(m, PKD__NAME(pkd__scope_, __COUNTER__))
-#define PKD__WITH_REMUTEX(m, scope)                                            \
-  for (pkd__remutex_scope_t scope                                              \
-       __attribute__((cleanup(pkd__remutex_leave))) = pkd__remutex_enter(m);   \
-       !scope.left; scope.left = 1)
+  PKD__WITH(pkd__remutex_scope_t, pkd__remutex_enter, pkd__remutex_leave,      \
+            pkd__remutex_assert_held, m)
 
 #ifdef PKD_DEADLOCK
 #include <parkade/watch/remutex.h>

@@ -202,6 +202,7 @@ static inline int pkd_rwlock_rdlock_cancellable(pkd_rwlock_t* l,
            ? 0
            : pkd__rwlock_rdlock_slow(l, 0, cancel, deadline);
   PKD__TSAN_TRIED(l, PKD__TSAN_READ, rc == 0);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 
@@ -282,6 +283,7 @@ static inline int pkd_rwlock_rdlock_recursive_cancellable(
            ? 0
            : pkd__rwlock_rdlock_slow(l, 1, cancel, deadline);
   PKD__TSAN_TRIED(l, PKD__TSAN_READ, rc == 0);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 
@@ -400,6 +402,7 @@ static inline int pkd_rwlock_wrlock_cancellable(pkd_rwlock_t* l,
            ? 0
            : pkd__rwlock_lock(l, PKD__RWLOCK_MODE_WRITE, cancel, deadline);
   PKD__TSAN_TRIED(l, 0, rc == 0);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 
@@ -515,6 +518,7 @@ static inline int pkd_rwlock_uplock_cancellable(pkd_rwlock_t* l,
   PKD__TSAN_TRYING(l, PKD__TSAN_READ);
   rc = pkd__rwlock_lock(l, PKD__RWLOCK_MODE_UP, cancel, deadline);
   PKD__TSAN_TRIED(l, PKD__TSAN_READ, rc == 0);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 
@@ -611,14 +615,18 @@ static inline int pkd_rwlock_tryupgrade(pkd_rwlock_t* l) PKD_NO_ANALYSIS {
 /** As pkd_rwlock_upgrade(), or gives up when `cancel` is fired or at `deadline`.
  *
  * @param cancel    see cancel.h; may be NULL
- * @param deadline  absolute, nanoseconds of pkd_now(); PKD_FOREVER never comes
+ * @param deadline  absolute, nanoseconds of pkd_now(); a past one makes this a
+ *                  tryupgrade, PKD_FOREVER never comes
  * @return 0  held for writing
  *         -ETIMEDOUT, -ECANCELED  still held as upgradable; readers enter again
  * Blocks:    yes, until `deadline` at most */
 static inline int
 pkd_rwlock_upgrade_cancellable(pkd_rwlock_t* l, const pkd_cancel_t* cancel,
                                pkd_deadline_t deadline) PKD_NO_ANALYSIS {
-  return pkd__rwlock_upgraded(l, pkd__rwlock_upgrade(l, cancel, deadline));
+  int rc = pkd__rwlock_upgrade(l, cancel, deadline);
+
+  PKD__TSAN_CANCELLED(rc, cancel);
+  return pkd__rwlock_upgraded(l, rc);
 }
 
 /** As pkd_rwlock_upgrade_cancellable() without a token. */
@@ -635,25 +643,44 @@ static inline int pkd_rwlock_upgrade_for(pkd_rwlock_t* l,
   return pkd_rwlock_upgrade_cancellable(l, NULL, pkd_after(ns));
 }
 
-/** Makes a plain reader the writer without letting anybody write between.
+/** Makes a plain reader the writer without letting anybody write between, or gives
+ * up when `cancel` is fired or at `deadline`.
  *
  * @param l         held for reading, once
+ * @param cancel    see cancel.h; may be NULL
  * @param deadline  absolute, nanoseconds of pkd_now(); PKD_FOREVER never comes
  * @return 0         held for writing
  *         -EDEADLK  another is upgradable or upgrading: both would wait for each
  *                   other; still held for reading. Give it up and start anew
- *         -ETIMEDOUT  still held for reading
+ *         -ETIMEDOUT, -ECANCELED  still held for reading
  * Blocks:    yes, until `deadline` at most
  * Threads:   the reader */
 static inline int
+pkd_rwlock_rdupgrade_cancellable(pkd_rwlock_t* l, const pkd_cancel_t* cancel,
+                                 pkd_deadline_t deadline) PKD_NO_ANALYSIS {
+  int rc = pkd__rwlock_rdupgrade(l, cancel, deadline);
+
+  PKD__TSAN_CANCELLED(rc, cancel);
+  return pkd__rwlock_upgraded(l, rc);
+}
+
+/** As pkd_rwlock_rdupgrade_cancellable() without a token. */
+static inline int
 pkd_rwlock_rdupgrade_until(pkd_rwlock_t* l,
                            pkd_deadline_t deadline) PKD_NO_ANALYSIS {
-  return pkd__rwlock_upgraded(l, pkd__rwlock_rdupgrade(l, NULL, deadline));
+  return pkd_rwlock_rdupgrade_cancellable(l, NULL, deadline);
+}
+
+/** As pkd_rwlock_rdupgrade_until() with a span: gives up `ns` nanoseconds from
+ * now. A span too long for the clock never ends. */
+static inline int pkd_rwlock_rdupgrade_for(pkd_rwlock_t* l,
+                                           uint64_t ns) PKD_NO_ANALYSIS {
+  return pkd_rwlock_rdupgrade_cancellable(l, NULL, pkd_after(ns));
 }
 
 /** As pkd_rwlock_rdupgrade_until(), however long it takes. */
 static inline int pkd_rwlock_rdupgrade(pkd_rwlock_t* l) PKD_NO_ANALYSIS {
-  return pkd_rwlock_rdupgrade_until(l, PKD_FOREVER);
+  return pkd_rwlock_rdupgrade_cancellable(l, NULL, PKD_FOREVER);
 }
 
 /** Makes the writer a reader; the readers who wait come in with it.

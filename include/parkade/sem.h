@@ -35,9 +35,23 @@ typedef struct pkd_sem {
 /** How many permits a semaphore can count. */
 #define PKD_SEM_MAX (UINT32_MAX / 2)
 
-/** A semaphore with `n` permits, 0 .. PKD_SEM_MAX. */
+/** A semaphore with `n` permits, a constant of 0 .. PKD_SEM_MAX; see
+ * pkd_sem_init() for what is known later. */
 #define PKD_SEM_INIT(n)                                                        \
   { (uint32_t)(n) * 2 }
+
+/** Makes a semaphore with `n` permits.
+ *
+ * @param n  0 .. PKD_SEM_MAX
+ * @return 0, or -EINVAL: n is above PKD_SEM_MAX; nothing changed
+ * Threads:   nobody else uses `s` meanwhile
+ * Blocks:    no */
+static inline int pkd_sem_init(pkd_sem_t* s, uint32_t n) {
+  if (n > PKD_SEM_MAX)
+    return -EINVAL;
+  s->word = n * 2;
+  return 0;
+}
 
 /* Out of line. Use the functions below. */
 PKD_API int pkd__sem_acquire(pkd_sem_t* s, uint32_t n,
@@ -82,7 +96,8 @@ static inline int pkd_sem_acquire(pkd_sem_t* s, uint32_t n) {
                ? 0
                : pkd__sem_acquire(s, n, NULL, PKD_FOREVER);
 
-  PKD__TSAN_SAW(s);
+  if (rc == 0)
+    PKD__TSAN_SAW(s);
   return rc;
 }
 
@@ -96,7 +111,8 @@ static inline int pkd_sem_acquire(pkd_sem_t* s, uint32_t n) {
 static inline int pkd_sem_tryacquire(pkd_sem_t* s, uint32_t n) {
   int rc = pkd__sem_acquire_fast(s, n) ? 0 : pkd__sem_tryacquire(s, n);
 
-  PKD__TSAN_SAW(s);
+  if (rc == 0)
+    PKD__TSAN_SAW(s);
   return rc;
 }
 
@@ -114,7 +130,8 @@ static inline int pkd_sem_acquire_until(pkd_sem_t* s, uint32_t n,
   int rc =
       pkd__sem_acquire_fast(s, n) ? 0 : pkd__sem_acquire(s, n, NULL, deadline);
 
-  PKD__TSAN_SAW(s);
+  if (rc == 0)
+    PKD__TSAN_SAW(s);
   return rc;
 }
 
@@ -133,7 +150,9 @@ static inline int pkd_sem_acquire_cancellable(pkd_sem_t* s, uint32_t n,
                                               pkd_deadline_t deadline) {
   int rc = pkd__sem_acquire(s, n, cancel, deadline);
 
-  PKD__TSAN_SAW(s);
+  if (rc == 0)
+    PKD__TSAN_SAW(s);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 

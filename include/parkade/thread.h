@@ -58,7 +58,8 @@ PKD_API pkd_thread_t pkd_thread_self(void);
 static inline int pkd_thread_park(pkd_deadline_t deadline) {
   int rc = pkd__thread_park(NULL, deadline);
 
-  PKD__TSAN_SAW((void*)(uintptr_t)pkd_thread_self().place);
+  if (rc == 0)
+    PKD__TSAN_SAW((void*)(uintptr_t)pkd_thread_self().place);
   return rc;
 }
 
@@ -68,7 +69,9 @@ static inline int pkd_thread_park_cancellable(const pkd_cancel_t* cancel,
                                               pkd_deadline_t deadline) {
   int rc = pkd__thread_park(cancel, deadline);
 
-  PKD__TSAN_SAW((void*)(uintptr_t)pkd_thread_self().place);
+  if (rc == 0)
+    PKD__TSAN_SAW((void*)(uintptr_t)pkd_thread_self().place);
+  PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
 

@@ -5,6 +5,7 @@
 #include <parkade/cond.h>
 #include <parkade/fair_mutex.h>
 #include <parkade/mutex.h>
+#include <parkade/remutex.h>
 #include <parkade/rwlock.h>
 
 static pkd_mutex_t m;
@@ -16,6 +17,9 @@ static int turns PKD_GUARDED_BY(f);
 static pkd_rwlock_t l;
 static int table PKD_GUARDED_BY(l);
 
+static pkd_remutex_t r;
+static int depth PKD_GUARDED_BY(r);
+
 static pkd_cond_t changed;
 
 static int add(int n) PKD_REQUIRES(m) {
@@ -25,6 +29,7 @@ static int add(int n) PKD_REQUIRES(m) {
 int mutex_calls(int n);
 int mutex_sections(int n);
 int fair_calls(void);
+int remutex_calls(int n);
 int rwlock_calls(int n);
 int rwlock_changes(void);
 int rwlock_sections(int n);
@@ -77,6 +82,27 @@ int fair_calls(void) {
   pkd_fair_mutex_unlock(&f);
   PKD_WITH_FAIR_MUTEX(&f) {
     n = turns;
+  }
+  return n;
+}
+
+int remutex_calls(int n) {
+  pkd_remutex_lock(&r);
+  depth++;
+  if (n > 0)
+    n = remutex_calls(n - 1); /* locks it again */
+  pkd_remutex_unlock(&r);
+  PKD_WITH_REMUTEX(&r) {
+    PKD_WITH_REMUTEX(&r) {
+      if (n == 0)
+        return depth;
+    }
+    depth++;
+  }
+  if (pkd_remutex_trylock(&r) == 0) {
+    depth--;
+    pkd_remutex_bump(&r);
+    pkd_remutex_unlock_fair(&r);
   }
   return n;
 }

@@ -4,7 +4,10 @@
  *
  *   tsan guarded     every lock and object orders plain data, contended so that
  *                    the library's own slow paths run; no race may be reported
- *   tsan unguarded   one thread forgets the lock: a race must be reported */
+ *   tsan unguarded   one thread forgets the lock: a race must be reported
+ *   tsan list        the two
+ *
+ * Each call by itself, in order and forgotten: tsan_pairs.c. */
 #include <parkade/barrier.h>
 #include <parkade/cell.h>
 #include <parkade/cond.h>
@@ -206,6 +209,10 @@ int main(int argc, char** argv) {
   int numbers[THREADS] = {0, 1, 2, 3};
   int wrong = 0;
 
+  if (argc > 1 && strcmp(argv[1], "list") == 0) {
+    puts("guarded none\nunguarded race");
+    return 0;
+  }
   pkd_event_set(&turn);
   for (int i = 0; i < THREADS; i++)
     pthread_create(&threads[i], NULL, unguarded ? forget : run, &numbers[i]);

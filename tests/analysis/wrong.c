@@ -5,6 +5,7 @@
 #include <parkade/cond.h>
 #include <parkade/fair_mutex.h>
 #include <parkade/mutex.h>
+#include <parkade/remutex.h>
 #include <parkade/rwlock.h>
 
 static pkd_mutex_t m;
@@ -15,6 +16,9 @@ static int turns PKD_GUARDED_BY(f);
 
 static pkd_rwlock_t l;
 static int table PKD_GUARDED_BY(l);
+
+static pkd_remutex_t r;
+static int depth PKD_GUARDED_BY(r);
 
 static pkd_cond_t changed;
 
@@ -34,6 +38,8 @@ void downgraded_write(void);
 void section_write(void);
 void wait_without(void);
 int turn(void);
+int deep(void);
+int deep_forgotten(void);
 
 int unguarded(void) {
   add(1);       /* expect: requires holding mutex 'm' */
@@ -107,3 +113,15 @@ int turn(void) {
   }
   return turns; /* expect: reading variable 'turns' requires */
 }
+
+int deep(void) {
+  PKD_WITH_REMUTEX(&r) {
+    depth++;
+  }
+  return depth; /* expect: reading variable 'depth' requires */
+}
+
+int deep_forgotten(void) {
+  pkd_remutex_lock(&r);
+  return depth;
+} /* expect: mutex 'r' is still held at the end */

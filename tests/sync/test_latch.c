@@ -53,6 +53,19 @@ static void a_deadline_past_now_or_to_come_ends_the_wait(void** state) {
   assert_int_equal(l.word, 2);
 }
 
+static void more_than_can_be_counted_is_refused(void** state) {
+  pkd_latch_t l = PKD_LATCH_INIT(3);
+
+  (void)state;
+  assert_int_equal(pkd_latch_init(&l, PKD_LATCH_MAX + 1), -EINVAL);
+  assert_int_equal(pkd_latch_count(&l), 3);
+  assert_int_equal(pkd_latch_init(&l, PKD_LATCH_MAX), 0);
+  assert_int_equal(pkd_latch_count(&l), PKD_LATCH_MAX);
+  assert_int_equal(pkd_latch_trywait(&l), -EBUSY);
+  assert_int_equal(pkd_latch_init(&l, 0), 0);
+  assert_int_equal(pkd_latch_trywait(&l), 0);
+}
+
 static void counting_more_than_is_left_stops_the_program(void** state) {
   int status = 0;
   pid_t child = fork();
@@ -111,6 +124,7 @@ int main(void) {
       cmocka_unit_test(it_opens_when_all_is_counted_and_stays_open),
       cmocka_unit_test(zeroed_memory_is_an_open_latch),
       cmocka_unit_test(a_deadline_past_now_or_to_come_ends_the_wait),
+      cmocka_unit_test(more_than_can_be_counted_is_refused),
       cmocka_unit_test(counting_more_than_is_left_stops_the_program),
       cmocka_unit_test(all_who_wait_see_all_that_was_counted),
   };

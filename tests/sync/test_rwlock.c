@@ -96,8 +96,13 @@ static void a_token_ends_any_wait(void** state) {
   pkd_rwlock_rdlock(&l);
   assert_int_equal(pkd_rwlock_upgrade_cancellable(&l, &fired, PKD_FOREVER),
                    -ECANCELED);
-  pkd_rwlock_rdunlock(&l);
   pkd_rwlock_upunlock(&l);
+  pkd_rwlock_rdlock(&l);
+  assert_int_equal(pkd_rwlock_rdupgrade_cancellable(&l, &fired, PKD_FOREVER),
+                   -ECANCELED);
+  assert_int_equal(l.word, 64);
+  pkd_rwlock_rdunlock(&l);
+  pkd_rwlock_rdunlock(&l);
   assert_int_equal(l.word, 0);
 }
 

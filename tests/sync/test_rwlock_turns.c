@@ -301,6 +301,7 @@ static void two_never_wait_for_each_other_to_upgrade(void** state) {
   pkd_rwlock_downgrade(&l);
   pkd_rwlock_rdlock(&l);
   assert_int_equal(pkd_rwlock_rdupgrade_until(&l, 0), -ETIMEDOUT);
+  assert_int_equal(pkd_rwlock_rdupgrade_for(&l, MS), -ETIMEDOUT);
   assert_int_equal(l.word, 64);
   pkd_rwlock_rdunlock(&l);
   pkd_rwlock_rdunlock(&l);

@@ -55,6 +55,12 @@ static void numbers_out_of_range_are_refused_and_change_nothing(void** state) {
     assert_int_equal(pkd_sem_release(&s, bad[i]), -EINVAL);
   }
   assert_int_equal(pkd_sem_value(&s), 7);
+  assert_int_equal(pkd_sem_init(&s, PKD_SEM_MAX + 1), -EINVAL);
+  assert_int_equal(pkd_sem_value(&s), 7);
+  assert_int_equal(pkd_sem_init(&s, PKD_SEM_MAX), 0);
+  assert_int_equal(pkd_sem_value(&s), PKD_SEM_MAX);
+  assert_int_equal(pkd_sem_init(&s, 0), 0);
+  assert_int_equal(pkd_sem_value(&s), 0);
 }
 
 static void more_permits_than_can_be_counted_are_refused(void** state) {

@@ -122,6 +122,13 @@
 #define pkd_rwlock_rdupgrade_until(l, deadline)                                \
   PKD__TURNED(pkd_rwlock_rdupgrade_until(                                      \
       PKD__WANT(l, RWLOCK, PKD__WATCH_UPGRADE | PKD__WATCH_TRY), (deadline)))
+#define pkd_rwlock_rdupgrade_for(l, ns)                                        \
+  PKD__TURNED(pkd_rwlock_rdupgrade_for(                                        \
+      PKD__WANT(l, RWLOCK, PKD__WATCH_UPGRADE | PKD__WATCH_TRY), (ns)))
+#define pkd_rwlock_rdupgrade_cancellable(l, cancel, deadline)                  \
+  PKD__TURNED(pkd_rwlock_rdupgrade_cancellable(                                \
+      PKD__WANT(l, RWLOCK, PKD__WATCH_UPGRADE | PKD__WATCH_TRY), (cancel),     \
+      (deadline)))
 #define pkd_rwlock_rdupgrade(l)                                                \
   PKD__TURNED(pkd_rwlock_rdupgrade(PKD__WANT(l, RWLOCK, PKD__WATCH_UPGRADE)))
 #define pkd_rwlock_downgrade(l)                                                \
