@@ -137,12 +137,13 @@ static inline int last_words(void (*fn)(void), char* words, size_t size) {
 static inline void two_addresses(bool one_bucket, const void** a,
                                  const void** b) {
   const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15); /* as in src/queue.h */
+  const unsigned drop = 64 - 16; /* the top bits choose: PKD_BUCKET_BITS */
   uintptr_t first = 0x10000;
   uintptr_t second = first;
 
   do {
     second += 8;
-  } while ((((first * factor) >> 52) == ((second * factor) >> 52)) !=
+  } while ((((first * factor) >> drop) == ((second * factor) >> drop)) !=
            one_bucket);
   *a = (const void*)first;
   *b = (const void*)second;

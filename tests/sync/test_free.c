@@ -17,6 +17,7 @@
 #include <parkade/fair_mutex.h>
 #include <parkade/latch.h>
 #include <parkade/mutex.h>
+#include <parkade/once.h>
 #include <parkade/remutex.h>
 #include <parkade/rwlock.h>
 #include <parkade/sem.h>
@@ -41,6 +42,7 @@ struct object {
     pkd_latch_t latch;
     pkd_barrier_t barrier;
     pkd_cond_t cond;
+    pkd_once_t once;
     cell_t cell;
   } is;
   unsigned users; /* who have been here; under the lock */
@@ -320,6 +322,58 @@ static void signal_and_broadcast_are_the_last_touch(void** state) {
   MAY_BE_FREED_AFTER(mortals);
 }
 
+/* --- a once: whose call finds it done, while another still returns from it ---- */
+
+struct first_run {
+  struct object* o;
+  bool linger;
+  int rc;
+};
+
+static int run_first(void* arg) {
+  struct first_run* run = arg;
+
+  count_up(&run->o->users); /* the other may come, and finds it running */
+  if (run->linger)
+    graves_linger(&run->o->is.once);
+  return run->rc;
+}
+
+static int run_second(void* arg) {
+  (void)arg;
+  return 0;
+}
+
+static bool once_after(struct object* o, unsigned number, bool linger, int rc) {
+  struct first_run run = {o, linger, rc};
+
+  if (number == 0) {
+    pkd_once_try(&o->is.once, run_first, &run);
+    return false;
+  }
+  while (count_of(&o->users) == 0)
+    sched_yield();
+  return pkd_once_try(&o->is.once, run_second, NULL) == 0;
+}
+
+static bool once_done(void* memory, unsigned number, bool linger) {
+  return once_after(memory, number, linger, 0);
+}
+
+static bool once_failed(void* memory, unsigned number, bool linger) {
+  return once_after(memory, number, linger, -EIO);
+}
+
+static void the_end_of_an_initializer_is_the_last_touch(void** state) {
+  static const struct mortal mortals[] = {
+      {"once, done", NULL, once_done},
+      {"once, failed", NULL, once_failed},
+  };
+
+  (void)state;
+  MAY_BE_FREED_AFTER(mortals);
+}
+
 /* --- a cell, which has no unlock --------------------------------------------- */
 
 static bool cell(void* memory, unsigned number, bool linger) {
@@ -336,8 +390,48 @@ static bool cell(void* memory, unsigned number, bool linger) {
   return next.users == 2;
 }
 
+static void take_from_cell(cell_t* c, struct big* seen) {
+  do {
+    pkd_cell_load(c, seen);
+    sched_yield();
+  } while (seen->users == 0);
+}
+
+static void put_into_cell(cell_t* c) {
+  struct big one = {.users = 1};
+
+  pkd_cell_store(c, &one);
+}
+
+static void swap_into_cell(cell_t* c) {
+  struct big one = {.users = 1}, none;
+
+  pkd_cell_swap(c, &one, &none);
+}
+
+/* Who sees the value knows that its writer is done. */
+#define WRITER(name, put)                                                      \
+  static bool name(void* memory, unsigned number, bool linger) {               \
+    struct object* o = memory;                                                 \
+    struct big seen;                                                           \
+                                                                               \
+    (void)linger;                                                              \
+    if (number == 0)                                                           \
+      put(&o->is.cell);                                                        \
+    else                                                                       \
+      take_from_cell(&o->is.cell, &seen);                                      \
+    return number == 1;                                                        \
+  }
+
+WRITER(cell_store, put_into_cell)
+WRITER(cell_swap, swap_into_cell)
+
 static void who_takes_the_last_user_off_a_cell_may_free_it(void** state) {
-  static const struct mortal mortals[] = {{"cell cas", NULL, cell}};
+  static const struct mortal mortals[] = {
+      {"cell cas", NULL, cell},
+      {"cell store", NULL, cell_store},
+      {"cell swap", NULL, cell_swap},
+  };
 
   (void)state;
   MAY_BE_FREED_AFTER(mortals);
@@ -349,6 +443,7 @@ int main(void) {
       cmocka_unit_test(each_unlock_of_a_rwlock_is_its_last_touch),
       cmocka_unit_test(what_lets_another_go_on_is_the_last_touch),
       cmocka_unit_test(signal_and_broadcast_are_the_last_touch),
+      cmocka_unit_test(the_end_of_an_initializer_is_the_last_touch),
       cmocka_unit_test(who_takes_the_last_user_off_a_cell_may_free_it),
   };
   return cmocka_run_group_tests_name("free", tests, NULL, NULL);
