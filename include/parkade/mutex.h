@@ -61,6 +61,14 @@ static inline int pkd__mutex_lock_fast(pkd_mutex_t* m) {
                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
+static inline int pkd__mutex_unlock_fast(pkd_mutex_t* m) {
+  uint8_t held = 1;
+
+  /* (X2) release, pairs with (X1). */
+  return __atomic_compare_exchange_n(&m->word, &held, (uint8_t)0, 0,
+                                     __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
 /** Locks `m`.
  *
  * @param m   a mutex this thread does not hold
@@ -157,12 +165,8 @@ static inline int pkd_mutex_lock_cancellable(pkd_mutex_t* m,
  * Memory:    may be freed by the next holder before this call has returned */
 static inline void pkd_mutex_unlock(pkd_mutex_t* m)
     PKD_RELEASE(*m) PKD_NO_ANALYSIS {
-  uint8_t held = 1;
-
   PKD__TSAN_UNLOCKING(m, 0);
-  /* (X2) release, pairs with (X1). */
-  if (!__atomic_compare_exchange_n(&m->word, &held, (uint8_t)0, 0,
-                                   __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+  if (!pkd__mutex_unlock_fast(m))
     pkd__mutex_unlock_slow(m);
   PKD__TSAN_UNLOCKED(m, 0);
 }

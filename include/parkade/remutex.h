@@ -31,8 +31,8 @@ extern "C" {
 
 /** A re-entrant mutex. Zeroed = free; the fields are the library's alone. */
 typedef struct PKD_CAPABILITY_AGAIN("mutex") pkd_remutex {
-  uintptr_t owner;   /* atomic; pkd_thread_id() of the holder, 0: none */
-  uint32_t count;    /* the holder's: locks not unlocked yet */
+  uintptr_t owner;   /* atomic; PKD__SELF of the holder, 0: none */
+  uint32_t again;    /* the holder's: its locks, but for the first */
   pkd_mutex_t mutex; /* what others wait for */
 } pkd_remutex_t;
 
@@ -41,14 +41,60 @@ typedef struct PKD_CAPABILITY_AGAIN("mutex") pkd_remutex {
   { 0, 0, PKD_MUTEX_INIT }
 
 /* Out of line. Use the functions below. */
-PKD_API void pkd__remutex_lock(pkd_remutex_t* m);
-PKD_API int pkd__remutex_trylock(pkd_remutex_t* m);
+PKD_API void pkd__remutex_lock_slow(pkd_remutex_t* m);
+PKD_API int pkd__remutex_trylock_slow(pkd_remutex_t* m);
 PKD_API int pkd__remutex_lock_cancellable(pkd_remutex_t* m,
                                           const pkd_cancel_t* cancel,
                                           pkd_deadline_t deadline);
-PKD_API void pkd__remutex_unlock(pkd_remutex_t* m);
-PKD_API void pkd__remutex_unlock_fair(pkd_remutex_t* m);
+PKD_API void pkd__remutex_not_mine(const char* call, const pkd_remutex_t* m)
+    __attribute__((noreturn, cold));
 PKD_API void pkd__remutex_bump(pkd_remutex_t* m);
+
+/* Each living thread has one, hence its address is a thread's name. Library and
+ * program must agree on it: whoever replaces it does so for both. */
+#if defined(__ELF__) && defined(__GLIBC__)
+#define PKD__SELF_MODEL __attribute__((tls_model("initial-exec")))
+#else
+#define PKD__SELF_MODEL
+#endif
+extern PKD_API __thread char pkd__self PKD__SELF_MODEL;
+#ifndef PKD__SELF
+#define PKD__SELF ((uintptr_t)&pkd__self)
+#endif
+
+static inline int pkd__remutex_is_mine(const pkd_remutex_t* m) {
+  /* relaxed: our own name was written by this thread, or is not there */
+  return __atomic_load_n(&m->owner, __ATOMIC_RELAXED) == PKD__SELF;
+}
+
+/* Locked once more without a wait or a word about it? Who has it looks at the
+ * owner first: a failed exchange would double the price of a second lock. */
+static inline int pkd__remutex_lock_fast(pkd_remutex_t* m) {
+  if (pkd__remutex_is_mine(m)) {
+    if (m->again >= UINT32_MAX - 1)
+      return 0;
+    m->again++;
+    return 1;
+  }
+  if (!pkd__mutex_lock_fast(&m->mutex))
+    return 0;
+  /* relaxed: see pkd__remutex_is_mine; `again` is 0 in a mutex that was free */
+  __atomic_store_n(&m->owner, PKD__SELF, __ATOMIC_RELAXED);
+  return 1;
+}
+
+/* Takes back one of the caller's. @return 1 if that was the last */
+static inline int pkd__remutex_once_less(const char* call, pkd_remutex_t* m) {
+  if (!pkd__remutex_is_mine(m))
+    pkd__remutex_not_mine(call, m);
+  if (m->again != 0) {
+    m->again--;
+    return 0;
+  }
+  /* relaxed: see pkd__remutex_is_mine */
+  __atomic_store_n(&m->owner, (uintptr_t)0, __ATOMIC_RELAXED);
+  return 1;
+}
 
 /** Locks `m` once more.
  *
@@ -61,7 +107,8 @@ PKD_API void pkd__remutex_bump(pkd_remutex_t* m);
  * More than UINT32_MAX locks at a time stop the program. */
 static inline void pkd_remutex_lock(pkd_remutex_t* m)
     PKD_ACQUIRE(*m) PKD_NO_ANALYSIS {
-  pkd__remutex_lock(m);
+  if (!pkd__remutex_lock_fast(m))
+    pkd__remutex_lock_slow(m);
   PKD__TSAN_SAW(m);
 }
 
@@ -74,7 +121,7 @@ static inline void pkd_remutex_lock(pkd_remutex_t* m)
  * Order:     acquire on success */
 static inline int pkd_remutex_trylock(pkd_remutex_t* m)
     PKD_TRY_ACQUIRE(*m) PKD_NO_ANALYSIS {
-  int rc = pkd__remutex_trylock(m);
+  int rc = pkd__remutex_lock_fast(m) ? 0 : pkd__remutex_trylock_slow(m);
 
   if (rc == 0)
     PKD__TSAN_SAW(m);
@@ -126,16 +173,21 @@ static inline int pkd_remutex_lock_for(pkd_remutex_t* m, uint64_t ns)
  *            has returned */
 static inline void pkd_remutex_unlock(pkd_remutex_t* m)
     PKD_RELEASE(*m) PKD_NO_ANALYSIS {
+  if (!pkd__remutex_once_less("pkd_remutex_unlock", m))
+    return;
   PKD__TSAN_SHOWS(m);
-  pkd__remutex_unlock(m);
+  if (!pkd__mutex_unlock_fast(&m->mutex)) /* the last touch */
+    pkd__mutex_unlock_slow(&m->mutex);
 }
 
 /** As pkd_remutex_unlock(); the last one hands `m` to the oldest waiter, if one is
  * asleep. */
 static inline void pkd_remutex_unlock_fair(pkd_remutex_t* m)
     PKD_RELEASE(*m) PKD_NO_ANALYSIS {
+  if (!pkd__remutex_once_less("pkd_remutex_unlock_fair", m))
+    return;
   PKD__TSAN_SHOWS(m);
-  pkd__remutex_unlock_fair(m);
+  pkd__mutex_unlock_fair(&m->mutex);
 }
 
 /** Lets a waiter have its turn, if there is one: gives up all locks of this

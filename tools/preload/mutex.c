@@ -159,7 +159,7 @@ uint32_t mutex_disown(pthread_mutex_t* object) {
     return (uint32_t)pkd_mutex_is_locked(&m->mutex);
   count = pkd_remutex_depth(m);
   if (count != 0) {
-    m->count = 0;
+    m->again = 0;
     pkd__store_relaxed(&m->owner, (uintptr_t)0); /* relaxed: see remutex.c */
   }
   return count;
@@ -170,6 +170,6 @@ void mutex_own_again(pthread_mutex_t* object, uint32_t count) {
 
   if (is_plain(object))
     return;
-  pkd__store_relaxed(&m->owner, pkd_thread_id()); /* relaxed: see remutex.c */
-  m->count = count;
+  pkd__store_relaxed(&m->owner, PKD__SELF); /* relaxed: see remutex.c */
+  m->again = count - 1;
 }
