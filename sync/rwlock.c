@@ -186,21 +186,38 @@ int pkd__rwlock_lock_woken(pkd_rwlock_t* l, enum pkd__rw_mode mode,
 
 /* --- readers --------------------------------------------------------------- */
 
-/* The caller has added itself and may not read, or one too many does: unless the
- * writer has gone meanwhile, it takes itself off again.
+/* The caller may read, but a writer that was woken has not come yet: are readers
+ * what keeps it from a processor? Then P is set for it, as it would itself if it
+ * ran (announce), and readers fall asleep one after the other. In the child of a
+ * fork nobody is on the way. */
+static bool makes_way(const pkd_rwlock_t* l, uint32_t word,
+                      enum pkd__rw_mode mode) {
+  /* relaxed: written before K was shown by (R2), or later */
+  return pkd__rw_is(word, PKD__RW_WAKING) && mode == PKD__RW_READ &&
+         l->policy != PKD_RWLOCK_PREFER_READERS && !pkd__forked() &&
+         pkd__rw_is_late(pkd__load_relaxed(&l->woken), pkd_now());
+}
+
+/* The caller has added itself, and may not read, or one too many does, or a woken
+ * writer is to pass: unless that has changed meanwhile, it takes itself off again.
  * @return 0 it may stay; -EBUSY it is out */
 static int step_back(pkd_rwlock_t* l, enum pkd__rw_mode mode) {
   uint32_t old;
+  uint32_t left;
 
   do {
     /* (R1) acquire: if the writer is gone, this sees what it did */
     old = pkd__load_acquire(&l->word);
+    left = old - PKD__RW_READER;
     if (pkd__rw_readers(old) <= PKD__RW_READERS_MAX &&
-        pkd__rw_may(old - PKD__RW_READER, mode))
-      return 0;
+        pkd__rw_may(left, mode)) {
+      if (!makes_way(l, left, mode))
+        return 0;
+      left |= PKD__RW_PENDING;
+    }
     /* relaxed: nothing was read under the lock */
-  } while (!pkd__cas_relaxed(&l->word, &old, old - PKD__RW_READER));
-  if (must_look(pkd__rw_reader_must_wake, old - PKD__RW_READER))
+  } while (!pkd__cas_relaxed(&l->word, &old, left));
+  if (must_look(pkd__rw_reader_must_wake, left))
     pkd__rw_pass_left(l);
   return -EBUSY;
 }

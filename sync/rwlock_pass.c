@@ -8,7 +8,8 @@
  *
  * Patient: the front of the queue, readers up to and including the first writer
  * or upgradable, is woken to compete, and whoever runs may be faster. Those who
- * were woken last keep the lock moving, and a woken writer is marked by K.
+ * were woken last keep the lock moving, and a woken writer is marked by K and by
+ * the time: readers let it pass if it does not come (rwlock.c, makes_way).
  *
  * Due: when the oldest has waited its time, or the unlock is a fair one, or the
  * policy prefers a side, the lock is handed over: to all readers and the first
@@ -269,6 +270,8 @@ static uint64_t hand_over(void* arg, const pkd_unpark_result_t* result) {
   }
   switch (p->turn) {
   case FRONT:
+    if (p->writer) /* relaxed: let_in() shows it, with K */
+      pkd__store_relaxed(&p->l->woken, pkd__rw_stamp(pkd_now()));
     let_in(p, 0, p->writer, more);
     return PKD__TOKEN_WAKER;
   case SHARERS:

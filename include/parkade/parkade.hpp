@@ -169,7 +169,7 @@ public:
   using detail::object<pkd_rwlock_t>::object;
   /** Whom it prefers; by default readers and writers take turns. */
   constexpr explicit shared_mutex(pkd_rwlock_policy_t policy) noexcept
-      : object(pkd_rwlock_t{0, policy}) {}
+      : object(pkd_rwlock_t{0, static_cast<uint16_t>(policy), 0}) {}
   void lock() noexcept PKD_ACQUIRE() PKD_NO_ANALYSIS { pkd_rwlock_wrlock(&c_); }
   void unlock() noexcept PKD_RELEASE() PKD_NO_ANALYSIS {
     pkd_rwlock_wrunlock(&c_);

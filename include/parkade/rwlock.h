@@ -18,8 +18,9 @@
  * millisecond (three quarters, while a writer that was woken has no processor), the
  * lock is handed over: after a writer to all readers who wait, after readers to a
  * writer. So from then on a writer waits for at most one phase of readers, and
- * readers for at most one writer. A policy that prefers one side hands over always,
- * and may starve the other side.
+ * readers for at most one writer. A woken writer that has not come after a tenth of a
+ * millisecond, because readers keep all processors busy, is let pass by them. A policy
+ * that prefers one side hands over always, and may starve the other side.
  *
  * Reading writes the word once on the way in and once on the way out.
  *
@@ -61,16 +62,17 @@ typedef enum pkd_rwlock_policy {
 /** A lock. Zeroed = free, PKD_RWLOCK_PHASES. */
 typedef struct PKD_CAPABILITY("rwlock") pkd_rwlock {
   uint32_t word;   /* atomic; src/word/rwlock.h */
-  uint32_t policy; /* r/o after init */
+  uint16_t policy; /* r/o after init */
+  uint16_t woken;  /* atomic; when a writer was woken last, in units of 16 us */
 } pkd_rwlock_t;
 
 /** A free lock that favours nobody. */
 #define PKD_RWLOCK_INIT                                                        \
-  { 0, 0 }
+  { 0, 0, 0 }
 
 /** A free lock with a pkd_rwlock_policy_t. */
 #define PKD_RWLOCK_POLICY_INIT(policy)                                         \
-  { 0, (policy) }
+  { 0, (uint16_t)(policy), 0 }
 
 /** Makes a free lock with a policy; for memory that is not static.
  *
@@ -81,7 +83,8 @@ static inline int pkd_rwlock_init(pkd_rwlock_t* l, pkd_rwlock_policy_t policy) {
   if ((unsigned)policy > PKD_RWLOCK_PREFER_WRITERS)
     return -EINVAL;
   l->word = 0;
-  l->policy = (uint32_t)policy;
+  l->policy = (uint16_t)policy;
+  l->woken = 0;
   return 0;
 }
 
@@ -115,8 +118,8 @@ PKD_API void pkd__rwlock_updowngrade(pkd_rwlock_t* l);
 /* The word as far as these functions know it; src/word/rwlock.h has the rest. */
 #define PKD__RWLOCK_HELD 1u
 #define PKD__RWLOCK_UP 2u
-#define PKD__RWLOCK_CLOSED 5u /* a writer has it, or waits */
-#define PKD__RWLOCK_BITS 31u  /* all but the readers */
+#define PKD__RWLOCK_CLOSED 21u /* a writer has it, waits, or was woken */
+#define PKD__RWLOCK_BITS 31u   /* all but the readers */
 #define PKD__RWLOCK_READER 32u
 #define PKD__RWLOCK_TOO_MANY (32u << 26)
 #define PKD__RWLOCK_MODE_READ 0

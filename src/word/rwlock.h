@@ -21,7 +21,8 @@
  *   Q QUEUED  somebody is queued here. Changed only under the lot's lock of the
  *            address, where it is exact; too long in the child of a fork.
  *   K WAKING  a writer was woken to compete and has neither got the lock nor gone
- *            back to sleep: nobody else need be woken. Cleared by woken writers
+ *            back to sleep: nobody else need be woken, and a reader who sees that
+ *            it has been so for long may set P for it. Cleared by woken writers
  *            only, perhaps too early (one wake more); too long in the child of a
  *            fork.
  *
@@ -61,6 +62,19 @@ enum {
 /* So many readers are refused, long before the count runs over: the rest is for
  * those who are finding out. */
 #define PKD__RW_READERS_MAX (UINT32_C(1) << 26)
+
+/** A time in the sixteen bits beside the word: units of 16 us, for spans below a
+ * second. */
+static inline uint16_t pkd__rw_stamp(uint64_t ns) {
+  return (uint16_t)(ns >> 14);
+}
+
+/** Was a writer that was woken then under way for too long, now? 100 us are some
+ * times what a wake costs, and much less than the time slice for which readers
+ * can keep it from a processor. */
+static inline bool pkd__rw_is_late(uint16_t woken, uint64_t now) {
+  return (uint16_t)(pkd__rw_stamp(now) - woken) > 6;
+}
 
 /** How somebody wants the lock. */
 enum pkd__rw_mode {

@@ -285,7 +285,7 @@ static void a_reader_that_has_left_lets_strangers_alone(void** state) {
 
   (void)state;
   for (size_t i = 0; i < LENGTH(tokens); i++) {
-    pkd_rwlock_t not_ours = {8, 0}; /* looks free, with a queue */
+    pkd_rwlock_t not_ours = {8, 0, 0}; /* looks free, with a queue */
     pkd_waiter_t waiter = {.wake = must_not_wake, .token = tokens[i]};
 
     assert_int_equal(pkd_lot_enqueue(&not_ours, &waiter, NULL, NULL), 0);
@@ -347,6 +347,25 @@ static void a_section_is_unlocked_however_it_is_left(void** state) {
   assert_int_equal(l.word, 0);
 }
 
+/* As it is between the wake of a writer and its coming. */
+static void readers_let_a_woken_writer_pass_that_does_not_come(void** state) {
+  const uint32_t waking = 16;
+  pkd_rwlock_t l = PKD_RWLOCK_INIT;
+
+  (void)state;
+  l.word = waking;
+  l.woken = (uint16_t)((pkd_now() - 1000000) >> 14);
+  assert_int_equal(pkd_rwlock_rdlock_for(&l, 0), -ETIMEDOUT);
+  assert_int_equal(pkd_rwlock_rdlock_recursive_for(&l, 0), 0); /* never waits */
+  pkd_rwlock_rdunlock(&l);
+  assert_int_equal(l.word, waking);
+  assert_int_equal(pkd_rwlock_init(&l, PKD_RWLOCK_PREFER_READERS), 0);
+  l.word = waking;
+  l.woken = (uint16_t)((pkd_now() - 1000000) >> 14);
+  assert_int_equal(pkd_rwlock_rdlock_for(&l, 0), 0);
+  pkd_rwlock_rdunlock(&l);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(who_may_be_in_together),
@@ -359,6 +378,7 @@ int main(void) {
       cmocka_unit_test(destructors_of_a_thread_may_write),
       cmocka_unit_test(a_reader_that_has_left_lets_strangers_alone),
       cmocka_unit_test(a_section_is_unlocked_however_it_is_left),
+      cmocka_unit_test(readers_let_a_woken_writer_pass_that_does_not_come),
   };
   return cmocka_run_group_tests_name("rwlock", tests, NULL, NULL);
 }

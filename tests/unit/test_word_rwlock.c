@@ -128,6 +128,22 @@ static void passing_on_adds_those_let_in(void** state) {
                    R(4) | U | P | Q);
 }
 
+static void
+a_woken_writer_is_late_after_a_tenth_of_a_millisecond(void** state) {
+  const uint64_t us = 1000;
+  const uint64_t second = 1000000 * us;
+
+  (void)state;
+  for (uint64_t at = 0; at < 3 * second; at += second / 16 + 7) {
+    uint16_t woken = pkd__rw_stamp(at);
+
+    assert_false(pkd__rw_is_late(woken, at));
+    assert_false(pkd__rw_is_late(woken, at + 90 * us));
+    assert_true(pkd__rw_is_late(woken, at + 120 * us));
+    assert_true(pkd__rw_is_late(woken, at + second)); /* it wraps later */
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_bits_stand_where_the_picture_says),
@@ -140,6 +156,7 @@ int main(void) {
       cmocka_unit_test(the_writer_looks_unless_one_is_on_its_way),
       cmocka_unit_test(the_writer_leaves_what_it_keeps_and_readers_come_first),
       cmocka_unit_test(passing_on_adds_those_let_in),
+      cmocka_unit_test(a_woken_writer_is_late_after_a_tenth_of_a_millisecond),
   };
   return cmocka_run_group_tests_name("word/rwlock", tests, NULL, NULL);
 }
