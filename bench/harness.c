@@ -128,9 +128,15 @@ void cell_goal(struct cell* cell, const char* than, enum metric metric,
   if (cell->goals == BENCH_MAX_GOALS)
     abort();
   cell->goals++;
+  goal->kind = than != NULL ? THAN : BEST;
   goal->than = than;
   goal->metric = metric;
   goal->factor = factor;
+}
+
+void cell_within(struct cell* cell, enum metric metric, double figure) {
+  cell_goal(cell, NULL, metric, figure);
+  cell->goal[cell->goals - 1].kind = WITHIN;
 }
 
 void cell_run(struct cell* cell) {

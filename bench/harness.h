@@ -46,9 +46,15 @@ struct candidate {
   const void* peer; /* for `round` */
 };
 
-/* ours <= factor * theirs (FAIR: ours >= factor). A goal without a name is
- * against the best of all peers in that metric. */
+/* What ours has to be. */
+enum goal_kind {
+  THAN,   /* at most `factor` times the figure of the candidate `than` */
+  BEST,   /* at most `factor` times the best peer's */
+  WITHIN, /* at most `factor`, a figure; FAIR: at least */
+};
+
 struct goal {
+  enum goal_kind kind;
   const char* than;
   enum metric metric;
   double factor;
@@ -63,6 +69,8 @@ struct cell {
    * that involuntary switches are the workload's own. */
   unsigned threads;
   bool by_hand; /* `round` fills CPU and SYS itself */
+  /* Operations of a round, where its whole is of interest: wall, user, system. */
+  uint64_t whole;
   struct candidate candidate[BENCH_MAX_CANDIDATES];
   unsigned candidates;
   struct goal goal[BENCH_MAX_GOALS];
@@ -85,8 +93,11 @@ struct options {
 
 void cell_add(struct cell* cell, const char* name, enum role role,
               bench_round round, const void* peer);
+/** A goal against a candidate; `than` NULL: against the best peer. */
 void cell_goal(struct cell* cell, const char* than, enum metric metric,
                double factor);
+/** A goal that is a figure: nanoseconds at most; FAIR: at least. */
+void cell_within(struct cell* cell, enum metric metric, double figure);
 
 /** Is it wanted? If so measures it and hands it to the report. */
 void cell_run(struct cell* cell);
@@ -96,7 +107,19 @@ double cell_best(const struct cell* cell, unsigned candidate, enum metric m);
 /** Median over the rounds of candidate's figure / ours. 0: there is no ours. */
 double cell_ratio(const struct cell* cell, unsigned candidate, enum metric m);
 
+/* goals.c */
+void goals_of(const struct cell* cell);
+/** Ours of cell `id` at most `factor` times that of the cell `base`, both of which
+ * have been measured before, if they are wanted. */
+void goal_across(const char* id, const char* base, double factor);
+/** `what` is `got`, and must be `most` at most. Below 0: not known. */
+void goal_exact(const char* what, double got, double most);
+/** The list of all goals, and `DIR/goals.tsv`. @return whether it was written */
+bool goals_end(const char* directory);
+
 /* report.c */
+/** "12.3 ns"; nothing for 0 and below */
+void report_span(char* text, size_t room, double ns);
 void report_begin(const struct options* options);
 void report_cell(const struct cell* cell);
 /** Begins a table without times, whose columns are separated by tabs; and a line

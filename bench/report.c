@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * report.c - tables for people, and one file of figures for report.py.
- *
- * A goal is printed with what was measured, met or not: a benchmark that only
- * shows its good rows is an advertisement. */
+ * report.c - tables for people, and files of figures for report.py. What ours
+ * should have been is in goals.c. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +10,8 @@
 
 #include "harness.h"
 
-/* What two runs of one program may differ by: a goal is met up to here. */
-#define SAME 1.02
-
 static FILE* figures;
 static FILE* tables;
-static unsigned missed;
-static unsigned goals;
 
 void report_begin(const struct options* options) {
   char path[4096];
@@ -41,7 +34,7 @@ void report_begin(const struct options* options) {
     exit(2);
   }
   fprintf(figures, "cell\ttitle\top\tcandidate\trole\tns\tbest\tratio\tcpu\tsys"
-                   "\tfair\tlongest\trounds\tdisturbed\n");
+                   "\tfair\tlongest\trounds\tdisturbed\twhole\n");
 }
 
 void report_table(const char* title, const char* columns) {
@@ -76,15 +69,21 @@ void report_values(const char* name, const double* value, unsigned count) {
     fprintf(tables, "\n");
 }
 
+void report_span(char* text, size_t room, double ns) {
+  text[0] = '\0';
+  if (ns > 0 && ns < 1e4)
+    snprintf(text, room, "%.1f ns", ns);
+  else if (ns > 0 && ns < 1e7)
+    snprintf(text, room, "%.1f us", ns / 1e3);
+  else if (ns > 0)
+    snprintf(text, room, "%.1f ms", ns / 1e6);
+}
+
 static void print_ns(double ns) {
-  if (ns <= 0)
-    printf("%12s", "");
-  else if (ns < 1e4)
-    printf("%9.1f ns", ns);
-  else if (ns < 1e7)
-    printf("%9.1f us", ns / 1e3);
-  else
-    printf("%9.1f ms", ns / 1e6);
+  char text[32];
+
+  report_span(text, sizeof text, ns);
+  printf("%12s", text);
 }
 
 static void print_row(const struct cell* cell, unsigned i) {
@@ -113,73 +112,27 @@ static void write_row(const struct cell* cell, unsigned i) {
 
   fprintf(figures,
           "%s\t%s\t%s\t%s\t%s\t%.3f\t%.3f\t%.4f\t%.3f\t%.3f\t%.6g\t%.0f\t%u\t"
-          "%u\n",
+          "%u\t%llu\n",
           cell->id, cell->title, cell->op, cell->candidate[i].name,
           roles[cell->candidate[i].role], cell_median(cell, i, NS),
           cell_best(cell, i, NS), cell_ratio(cell, i, NS),
           cell_median(cell, i, CPU), cell_median(cell, i, SYS),
           cell_median(cell, i, FAIR), cell_median(cell, i, LONGEST),
-          cell->rounds, cell->disturbed);
+          cell->rounds, cell->disturbed, (unsigned long long)cell->whole);
 }
 
-static const char* metric_name(enum metric m) {
-  static const char* const names[METRICS] = {
-      "time", "processor time", "system time", "fairness", "longest wait"};
-
-  return names[m];
-}
-
-/* The candidate that a goal is against, or -1: not in this build. */
-static int rival(const struct cell* cell, const struct goal* goal) {
-  int found = -1;
-
+/* What `cell->whole` operations took in all. */
+static void print_whole(const struct cell* cell) {
+  printf("  in ms, all of %llu:\n  %-22s%12s%12s%12s\n",
+         (unsigned long long)cell->whole, "", "wall", "user", "sys");
   for (unsigned i = 0; i < cell->candidates; i++) {
-    const struct candidate* c = &cell->candidate[i];
+    double ms = (double)cell->whole / 1e6;
+    double sys = cell_median(cell, i, SYS);
 
-    if (goal->than != NULL) {
-      if (strcmp(goal->than, c->name) == 0)
-        return (int)i;
-    } else if (c->role == PEER &&
-               (found < 0 ||
-                cell_ratio(cell, i, goal->metric) <
-                    cell_ratio(cell, (unsigned)found, goal->metric))) {
-      found = (int)i;
-    }
+    printf("  %-22s%12.1f%12.1f%12.1f\n", cell->candidate[i].name,
+           cell_median(cell, i, NS) * ms,
+           (cell_median(cell, i, CPU) - sys) * ms, sys * ms);
   }
-  return found;
-}
-
-static void print_goal(const struct cell* cell, const struct goal* goal) {
-  int other;
-  double got;
-  bool met;
-
-  if (goal->metric == FAIR) {
-    got = cell_median(cell, 0, FAIR);
-    met = got >= goal->factor;
-    printf("    goal: least/most at least %.2f: %.2f %s\n", goal->factor, got,
-           met ? "met" : "MISSED");
-  } else {
-    other = rival(cell, goal);
-    if (other < 0) {
-      printf("    goal: against %s: not in this build\n",
-             goal->than != NULL ? goal->than : "the best peer");
-      return;
-    }
-    got = cell_ratio(cell, (unsigned)other, goal->metric);
-    if (got <= 0) {
-      printf("    goal: %s against %s: not measured\n",
-             metric_name(goal->metric), cell->candidate[other].name);
-      return;
-    }
-    got = 1 / got;
-    met = got <= goal->factor * SAME;
-    printf("    goal: %s at most %.2f of %s: %.2f %s\n",
-           metric_name(goal->metric), goal->factor, cell->candidate[other].name,
-           got, met ? "met" : "MISSED");
-  }
-  goals++;
-  missed += !met;
 }
 
 void report_cell(const struct cell* cell) {
@@ -191,8 +144,9 @@ void report_cell(const struct cell* cell) {
     if (figures != NULL)
       write_row(cell, i);
   }
-  for (unsigned i = 0; i < cell->goals; i++)
-    print_goal(cell, &cell->goal[i]);
+  if (cell->whole != 0)
+    print_whole(cell);
+  goals_of(cell);
   if (cell->disturbed != 0)
     printf("    %u of %u rounds were disturbed by other load, repeated in "
            "vain\n",
@@ -207,10 +161,8 @@ void report_missing(const char* name, const char* package) {
 }
 
 int report_end(void) {
-  bool written = true;
+  bool written = goals_end(bench_options.out);
 
-  if (goals != 0)
-    printf("\n%u goals, %u met, %u missed\n", goals, goals - missed, missed);
   if (figures != NULL)
     written &= fclose(figures) == 0;
   if (tables != NULL)

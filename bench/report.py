@@ -37,8 +37,31 @@ def main():
     cells = read(os.path.join(directory, "benchmarks.tsv"))
     charts = draw(directory, cells)
     with open(os.path.join(directory, "benchmarks.md"), "w") as page:
+        head(page, cells)
+        goals(page, cells, os.path.join(directory, "goals.tsv"))
         write(page, cells, charts)
         sizes(page, os.path.join(directory, "sizes.tsv"))
+
+
+def goals(page, cells, path):
+    """What was met and what was not, as parkade-bench has judged."""
+    with open(path) as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t",
+                                   quoting=csv.QUOTE_NONE))
+    if not rows:
+        return
+    count = collections.Counter(row["verdict"] for row in rows)
+    page.write("\n## Goals\n\nOf %d goals %d are met, %d missed" % (
+        len(rows), count["met"], count["MISSED"]))
+    page.write(", %d open (no such peer, or not measured).\n" % count["open"]
+               if count["open"] else ".\n")
+    page.write("\n| workload | goal | measured | |\n"
+               "| --- | --- | ---: | --- |\n")
+    for row in rows:
+        title = cells[row["of"]][0]["title"] if row["of"] in cells else row["of"]
+        page.write("| %s | %s | %s | %s |\n" % (
+            title, row["goal"], row["got"],
+            "**missed**" if row["verdict"] == "MISSED" else row["verdict"]))
 
 
 def sizes(page, path):
@@ -73,7 +96,7 @@ def groups_of(cells):
 
 # --- the page ----------------------------------------------------------------
 
-def write(page, cells, charts):
+def head(page, cells):
     page.write("# Benchmarks\n\n"
                "Made by `./dev bench --out DIR`; see `bench/` for what is "
                "measured and how.\n\n")
@@ -85,6 +108,9 @@ def write(page, cells, charts):
         "*least/most* compares the operations of the threads. *longest* is the "
         "longest wait of a thread.\n")
     page.write(disturbance(cells) + "\n")
+
+
+def write(page, cells, charts):
     for group, names in groups_of(cells).items():
         page.write("\n## %s\n" % GROUPS.get(group, group))
         if group in charts:
@@ -109,6 +135,15 @@ def table(page, rows):
             name, span(row["ns"]), span(row["best"]), float(row["ratio"]),
             span(row["cpu"]), "%.2g" % fair if fair else "",
             span(row["longest"])))
+    whole = float(rows[0]["whole"])
+    if whole:
+        page.write("\nAll %d of them, in ms:\n\n| | wall | user | sys |\n"
+                   "| --- | ---: | ---: | ---: |\n" % whole)
+        for row in rows:
+            wall, cpu, system = (float(row[name]) * whole / 1e6
+                                 for name in ("ns", "cpu", "sys"))
+            page.write("| %s | %.1f | %.1f | %.1f |\n" % (
+                row["candidate"], wall, cpu - system, system))
 
 
 def span(text):

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * work_alone.c - the other objects when nobody contends: semaphore, once, fair
- * and re-entrant mutex, cells. One loop each, with all that is inline inlined.
+ * and re-entrant mutex, cells, and the wrapper for C++. One loop each, with all
+ * that is inline inlined.
  *
- * The floors are the atomic instructions that the object cannot do without. */
+ * The floors are the atomic instructions that the object cannot do without; those
+ * of the wrapper are the C calls. */
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
@@ -14,6 +16,11 @@
 #include <parkade/remutex.h>
 #include <parkade/sem.h>
 
+#ifdef BENCH_ASYNC
+#include <uv.h>
+#endif
+
+#include "cpp.h"
 #include "harness.h"
 #include "peer.h"
 #include "workloads.h"
@@ -86,6 +93,31 @@ BODY(glibc_long_load, pthread_mutex_lock(&posix_mutex); pair_copy = pair;
 BODY(glibc_long_store, pthread_mutex_lock(&posix_mutex); pair = pair_copy;
      pthread_mutex_unlock(&posix_mutex))
 
+/* --- libuv's, and those of C++ --------------------------------------------- */
+
+#ifdef BENCH_ASYNC
+#define UV(body) body
+static uv_sem_t their_sem;
+BODY(uv_sem, uv_sem_wait(&their_sem); uv_sem_post(&their_sem))
+static uv_once_t their_once = UV_ONCE_INIT;
+BODY(uv_once_call, uv_once(&their_once, nothing))
+static uv_mutex_t their_re;
+BODY(uv_re, uv_mutex_lock(&their_re); uv_mutex_unlock(&their_re))
+
+static void uv_begin(void) {
+  uv_sem_init(&their_sem, 8);
+  uv_mutex_init_recursive(&their_re);
+}
+#else
+#define UV(body) NULL
+static void uv_begin(void) {}
+#endif
+#ifdef BENCH_CPP
+#define CPP(body) body
+#else
+#define CPP(body) NULL
+#endif
+
 /* --- cells of the benchmark ------------------------------------------------ */
 
 struct body {
@@ -116,6 +148,9 @@ struct row {
   struct body glibc;
   struct body floor;
   double factor; /* of processor time, against the floor; 0: glibc */
+  struct body uv;
+  struct body stdcxx;
+  const char* floor_name; /* NULL: its atomics */
 };
 
 static const struct row rows[] = {
@@ -125,49 +160,92 @@ static const struct row rows[] = {
      {ours_sem},
      {glibc_sem},
      {floor_adds},
-     1.1},
+     1.1,
+     {UV(uv_sem)},
+     {CPP(std_sem)},
+     NULL},
     {"alone/once",
      "once, done already",
      "call",
      {ours_once},
      {glibc_once},
      {floor_load},
-     1.1},
+     1.1,
+     {UV(uv_once_call)},
+     {CPP(std_once)},
+     NULL},
     {"alone/fair",
      "fair mutex, uncontended",
      "lock + unlock",
      {ours_fair},
      {NULL},
      {floor_exchanges},
-     1.1},
+     1.1,
+     {NULL},
+     {NULL},
+     NULL},
     {"alone/remutex",
      "re-entrant mutex, uncontended",
      "lock + unlock",
      {ours_re},
      {glibc_re},
      {floor_exchanges},
-     1.1},
+     1.1,
+     {UV(uv_re)},
+     {CPP(std_re)},
+     NULL},
     {"alone/cell-8-load",
      "cell of 8 bytes, load",
      "load",
      {ours_short_load},
      {NULL},
      {floor_load},
-     1.1},
+     1.1,
+     {NULL},
+     {NULL},
+     NULL},
     {"alone/cell-24-load",
      "cell of 24 bytes, load",
      "load",
      {ours_long_load},
      {glibc_long_load},
      {NULL},
-     0},
+     0,
+     {NULL},
+     {NULL},
+     NULL},
     {"alone/cell-24-store",
      "cell of 24 bytes, store",
      "store",
      {ours_long_store},
      {glibc_long_store},
      {floor_exchanges},
-     1.1},
+     1.1,
+     {NULL},
+     {NULL},
+     NULL},
+#ifdef BENCH_CPP
+    {"alone/cpp-mutex",
+     "std::lock_guard<parkade::mutex>",
+     "lock + unlock",
+     {cpp_guard},
+     {NULL},
+     {c_guard},
+     1.0,
+     {NULL},
+     {NULL},
+     "the C calls"},
+    {"alone/cpp-shared",
+     "std::shared_lock<parkade::shared_mutex>",
+     "read lock + unlock",
+     {cpp_shared},
+     {NULL},
+     {c_shared},
+     1.0,
+     {NULL},
+     {NULL},
+     "the C calls"},
+#endif
 };
 
 void work_alone(void) {
@@ -178,8 +256,10 @@ void work_alone(void) {
   pthread_mutexattr_init(&attr);
   pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
   pthread_mutex_init(&posix_re, &attr);
+  uv_begin();
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     const struct row* r = &rows[i];
+    const char* floor = r->floor_name != NULL ? r->floor_name : "its atomics";
     struct cell* cell = calloc(1, sizeof *cell);
 
     cell->id = r->id;
@@ -190,10 +270,14 @@ void work_alone(void) {
     cell_add(cell, "parkade", OURS, round_of, &r->ours);
     if (r->glibc.run != NULL)
       cell_add(cell, "glibc", PEER, round_of, &r->glibc);
+    if (r->uv.run != NULL)
+      cell_add(cell, "libuv", PEER, round_of, &r->uv);
+    if (r->stdcxx.run != NULL)
+      cell_add(cell, "libstdc++", PEER, round_of, &r->stdcxx);
     if (r->floor.run != NULL)
-      cell_add(cell, "its atomics", FLOOR, round_of, &r->floor);
+      cell_add(cell, floor, FLOOR, round_of, &r->floor);
     if (r->factor > 0)
-      cell_goal(cell, "its atomics", CPU, r->factor);
+      cell_goal(cell, floor, CPU, r->factor);
     else
       cell_goal(cell, "glibc", CPU, 1.0);
     cell_run(cell);

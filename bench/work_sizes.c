@@ -100,6 +100,8 @@ static void thread_work(const void* peer, uint64_t n) {
 }
 
 static void threads_sizes(void) {
+  double ours[4];
+
   report_table("Threads: bytes",
                "mutex\tcondition\trwlock\tallocations per contended lock");
   for (const struct peer* const* p = bench_peers; *p != NULL; p++) {
@@ -109,7 +111,11 @@ static void threads_sizes(void) {
                       COUNTED ? price(thread_work, *p, 80000) : -1};
 
     report_values((*p)->name, value, 4);
+    if (p == bench_peers)
+      memcpy(ours, value, sizeof ours);
   }
+  goal_exact("bytes of a mutex", ours[0], 1);
+  goal_exact("allocations per contended mutex", ours[3], 0);
 }
 
 #ifdef BENCH_ASYNC
@@ -136,6 +142,9 @@ static void async_sizes(void) {
   report_values("tokio", tokio, 5);
   report_values("async-lock", async_lock, 5);
 #endif
+  goal_exact("bytes of an async mutex", ours[0], 4);
+  goal_exact("bytes of a wait", ours[1], 128);
+  goal_exact("allocations per contended async mutex", ours[4], 0);
 }
 #endif
 
