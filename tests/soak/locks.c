@@ -445,7 +445,7 @@ void locks_check(void) {
     MUST(mutexes[i].word == 0);
   for (unsigned i = 0; i < FAIRS; i++)
     MUST(fairs[i].word == 0);
-  MUST(remutex.owner == 0 && remutex.count == 0 && remutex.mutex.word == 0);
+  MUST(remutex.owner == 0 && remutex.again == 0 && remutex.mutex.word == 0);
   for (unsigned i = 0; i < RWLOCKS; i++)
     MUST(rwlocks[i].word == 0);
   for (unsigned i = 0; i < CONDS; i++)
