@@ -70,7 +70,7 @@ static void reading_writes_the_word_once_in_and_once_out(void** state) {
   (void)state;
   for (size_t i = 0; i < LENGTH(readers); i++)
     for (int way = 0; way < 4; way++) {
-      pkd_rwlock_t l = {readers[i] * 32, 0};
+      pkd_rwlock_t l = {.word = readers[i] * 32};
 
       writes = slow = 0;
       lock(&l, way);
@@ -85,7 +85,7 @@ static void reading_writes_the_word_once_in_and_once_out(void** state) {
 
 /* Looking at a lock writes nothing. */
 static void asking_writes_nothing(void** state) {
-  pkd_rwlock_t l = {32, 0};
+  pkd_rwlock_t l = {.word = 32};
 
   (void)state;
   writes = 0;
