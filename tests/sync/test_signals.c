@@ -192,7 +192,8 @@ static int wait_token(pkd_deadline_t end) {
 }
 
 static int wait_parked(pkd_deadline_t end) {
-  parked = pkd_thread_self();
+  if (end != PKD_FOREVER) /* the first time; the count of waits publishes it */
+    parked = pkd_thread_self();
   return pkd_thread_park(end);
 }
 
