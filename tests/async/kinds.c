@@ -446,8 +446,10 @@ static int cancel_many(struct asker* a) {
 
 /* --- locked work; a thread takes the mutex itself --------------------------------- */
 
-static void work_nothing(pkd_work_t* work) {
-  (void)work;
+static void work_little(pkd_work_t* work) {
+  struct asker* a = work->data;
+
+  a->ran = true;
 }
 
 static void on_work(pkd_work_t* work, int status) {
@@ -458,7 +460,7 @@ static int start_work(pkd_loop_t* loop, struct asker* a) {
   a->work.data = a;
   if (a->timeout != PKD_NO_TIMEOUT)
     pkd_work_set_timeout(&a->work, a->timeout);
-  return pkd_queue_work(loop, &a->work, pkd_take_mutex(&mutex), work_nothing,
+  return pkd_queue_work(loop, &a->work, pkd_take_mutex(&mutex), work_little,
                         on_work);
 }
 

@@ -25,6 +25,7 @@ struct asker {
   void (*then)(struct asker*); /* runs where the answer arrives, or NULL */
   atomic_int status;           /* NOT_YET until the answer */
   atomic_int answers;
+  atomic_bool ran; /* its work function was called: it cannot be cancelled */
   int order; /* 1 for the first answer in this world, then 2 ... */
   int started;
   pthread_t thread;
