@@ -9,8 +9,6 @@
 
 #include "os/os.h"
 
-#include "thread_local.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -88,36 +86,6 @@ unsigned pkd__os_cpus(void) {
   unsigned first = cpus_of(getpid());
 
   return mine > first ? mine : first;
-}
-
-uintptr_t pkd__os_thread_id(void) {
-  static PKD__THREAD_LOCAL char self;
-  return (uintptr_t)&self;
-}
-
-bool pkd__os_now_and_then(void) {
-  static _Thread_local uint32_t calls;
-  return ++calls % 256 == 0;
-}
-
-bool pkd__os_at_times(void) {
-  static _Thread_local uint64_t next;
-  uint64_t now = pkd__os_now();
-
-  if (now < next)
-    return false;
-  next = now + 250000;
-  return true;
-}
-
-void pkd__os_relax(void) {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("isb");
-#elif defined(__arm__)
-  __asm__ volatile("yield");
-#endif
 }
 
 void pkd__os_at_fork(void (*child)(void)) {

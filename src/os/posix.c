@@ -11,7 +11,6 @@
 
 #include "os/os.h"
 
-#include "thread_local.h"
 #include "atomic.h"
 
 #include <errno.h>
@@ -105,34 +104,6 @@ uint64_t pkd__os_now(void) {
 unsigned pkd__os_cpus(void) {
   long n = sysconf(_SC_NPROCESSORS_ONLN);
   return n < 1 ? 1 : (unsigned)n;
-}
-
-uintptr_t pkd__os_thread_id(void) {
-  static PKD__THREAD_LOCAL char self;
-  return (uintptr_t)&self;
-}
-
-bool pkd__os_now_and_then(void) {
-  static _Thread_local uint32_t calls;
-  return ++calls % 256 == 0;
-}
-
-bool pkd__os_at_times(void) {
-  static _Thread_local uint64_t next;
-  uint64_t now = pkd__os_now();
-
-  if (now < next)
-    return false;
-  next = now + 250000;
-  return true;
-}
-
-void pkd__os_relax(void) {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("isb");
-#endif
 }
 
 /* The parent's sleepers are not in the child, nor is who held a room. */

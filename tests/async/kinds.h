@@ -26,7 +26,7 @@ struct asker {
   atomic_int status;           /* NOT_YET until the answer */
   atomic_int answers;
   atomic_bool ran; /* its work function was called: it cannot be cancelled */
-  int order; /* 1 for the first answer in this world, then 2 ... */
+  int order;       /* 1 for the first answer in this world, then 2 ... */
   int started;
   pthread_t thread;
   bool has_thread;
