@@ -76,6 +76,7 @@ int main(int argc, char** argv) {
 #ifdef BENCH_ASYNC
   work_async();
   work_locked();
+  work_keyed();
 #endif
   return report_end();
 }

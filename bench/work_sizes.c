@@ -100,7 +100,7 @@ static void thread_work(const void* peer, uint64_t n) {
 }
 
 static void threads_sizes(void) {
-  double ours[4];
+  double ours[4] = {0};
 
   report_table("Threads: bytes",
                "mutex\tcondition\trwlock\tallocations per contended lock");

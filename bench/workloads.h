@@ -16,6 +16,7 @@ void work_sizes(void);
 #ifdef BENCH_ASYNC
 void work_async(void);
 void work_locked(void);
+void work_keyed(void);
 #endif
 
 #endif
