@@ -31,7 +31,8 @@
 
 /** For objects that have no word and keep their state in the lot's queue. */
 struct pkd__in_lot {
-  /* @return 0: it has it; UV_EAGAIN: it waits, or, without `wait`, it has not */
+  /* @return 0: it has it; UV_EAGAIN: it waits, or, without `wait`, it has not;
+   * UV_ESHUTDOWN: it would have to wait, and may not */
   int (*start)(pkd_req_t* req, bool wait);
   /* Takes one who waits out of the queue; `*away`: it lies in a mailbox already,
    * and may be gone. @return false: it does not wait */

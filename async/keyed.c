@@ -114,13 +114,6 @@ int pkd_async_keyed_unlock(pkd_req_t* req, pkd_async_keyed_t* keyed) {
   return 0;
 }
 
-int pkd_async_keyed_close(pkd_async_keyed_t* keyed) {
-  if (keyed == NULL)
-    return UV_EINVAL;
-  pkd__store_relaxed(&keyed->closed, 1); /* relaxed: orders nothing */
-  return 0;
-}
-
 int pkd__keyed_prepare(pkd_req_t* req, pkd_async_keyed_t* keyed,
                        const void* key, size_t length) {
   int err;
@@ -130,7 +123,8 @@ int pkd__keyed_prepare(pkd_req_t* req, pkd_async_keyed_t* keyed,
     return UV_EINVAL;
   if ((err = pkd__req_startable(req)) != 0)
     return err;
-  if (pkd__load_relaxed(&keyed->closed) != 0) /* relaxed: orders nothing */
+  /* (K2) acquire, pairs with (K1): who closed it is done with it */
+  if (pkd__load_acquire(&keyed->closed) != 0)
     return UV_ESHUTDOWN;
   if (length > INLINE)
     memcpy(req->extra, &key, sizeof key);
@@ -206,9 +200,10 @@ static bool step_out(pkd_req_t* req, uint32_t expect) {
 
 struct joining {
   pkd_req_t* req;
-  bool wait;
-  bool free;     /* nobody stood there: it holds the key */
-  bool stranger; /* the oldest is there for another key */
+  const pkd_async_keyed_t* keyed; /* if it would wait; else NULL */
+  bool free;                      /* nobody stood there: it holds the key */
+  bool stranger;                  /* the oldest is there for another key */
+  bool shut;                      /* it may not wait */
 };
 
 /* Under the lot's lock. What a request that does not wait leaves in its state,
@@ -218,20 +213,25 @@ static int join(void* arg, pkd_waiter_t* oldest) {
 
   j->free = oldest == NULL;
   j->stranger = oldest != NULL && !same_key(pkd__req_of(oldest), j->req);
-  if (j->wait && !j->free)
+  if (j->free || j->keyed == NULL)
+    return j->free || j->stranger;
+  /* (K2) acquire, pairs with (K1). A close that will not find it in the queue has
+   * had the lot's lock before, and is seen here. */
+  j->shut = pkd__load_acquire(&j->keyed->closed) != 0;
+  if (!j->shut)
     /* (S6) release, pairs with (S5): a cancel that finds it queued, finds all */
     pkd__store_release(&j->req->waiter.state,
                        pkd__state(PKD__QUEUED, PKD__KIND_KEYED));
-  return j->free || j->stranger || j->wait;
+  return !j->shut;
 }
 
 static int start(pkd_req_t* req, bool wait) {
-  struct joining joining = {req, wait, false, false};
+  struct joining joining = {.req = req, .keyed = wait ? keyed_of(req) : NULL};
   struct look look = {.req = req};
 
   if (pkd_lot_enqueue_behind(pkd__object_of(req), &req->waiter, join,
                              &joining) != 0)
-    return UV_EAGAIN;
+    return joining.shut ? UV_ESHUTDOWN : UV_EAGAIN;
   if (joining.free)
     return 0;
   if (joining.stranger)

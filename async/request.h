@@ -157,7 +157,7 @@ static inline void* pkd__object_of(const pkd_req_t* req) {
   return (void*)(uintptr_t)pkd__load_relaxed(&req->waiter.key);
 }
 
-/** The keyed mutex of which `req` holds a key. */
+/** The keyed mutex of which `req` holds a key, or waits for one. */
 const void* pkd__keyed_owner(const pkd_req_t* req);
 
 /** pkd_req_transfer() for a request that owns a key. */

@@ -319,51 +319,72 @@ pkd_unpark_result_t pkd_lot_unpark_requeue(const void* from, const void* to,
 
 /* --- looking --------------------------------------------------------------- */
 
-struct visitor {
-  void (*visit)(void* arg, const void* key, pkd_waiter_t* waiter);
-  void* arg;
-  size_t count;
-};
+typedef int (*visit_cb)(void* arg, const void* key, pkd_waiter_t* waiter);
 
-static void visit_queue(struct visitor* visitor, pkd_waiter_t* head) {
+static void visit_queue(pkd_waiter_t* head, visit_cb visit, void* arg) {
   pkd_waiter_t* waiter = head;
 
   if (head == NULL)
     return;
   do {
-    if (visitor->visit != NULL)
-      visitor->visit(visitor->arg, pkd__key_of(waiter), waiter);
-    visitor->count++;
+    if (!visit(arg, pkd__key_of(waiter), waiter))
+      return;
     waiter = waiter->next;
   } while (waiter != head);
 }
 
 /* Recursion no deeper than the tree: at most 64 levels, see queue.h. */
-static void visit_tree(struct visitor* visitor, pkd_waiter_t* head) {
+static void visit_tree(pkd_waiter_t* head, visit_cb visit, void* arg) {
   if (head == NULL)
     return;
-  visit_queue(visitor, head);
-  visit_tree(visitor, head->child[0]);
-  visit_tree(visitor, head->child[1]);
+  visit_queue(head, visit, arg);
+  visit_tree(head->child[0], visit, arg);
+  visit_tree(head->child[1], visit, arg);
+}
+
+int pkd__lot_visit(unsigned part,
+                   int (*visit)(void* arg, const void* key,
+                                pkd_waiter_t* waiter),
+                   void* arg) {
+  struct pkd__bucket* bucket;
+
+  if (part >= PKD_BUCKETS)
+    return 0;
+  bucket = pkd__bucket_lock_nth(part);
+  visit_tree(bucket->root, visit, arg);
+  pkd__bucket_unlock(bucket);
+  return 1;
+}
+
+struct census {
+  void (*visit)(void* arg, const void* key, pkd_waiter_t* waiter);
+  void* arg;
+  size_t count;
+};
+
+static int count(void* arg, const void* key, pkd_waiter_t* waiter) {
+  struct census* census = arg;
+
+  if (census->visit != NULL)
+    census->visit(census->arg, key, waiter);
+  census->count++;
+  return 1;
 }
 
 size_t pkd_lot_for_each(const void* key,
                         void (*visit)(void* arg, const void* key,
                                       pkd_waiter_t* waiter),
                         void* arg) {
-  struct visitor visitor = {visit, arg, 0};
-  struct pkd__bucket* bucket;
+  struct census census = {visit, arg, 0};
 
   if (key != NULL) {
-    bucket = pkd__bucket_lock(key);
-    visit_queue(&visitor, *pkd__queue_find(&bucket->root, key));
+    struct pkd__bucket* bucket = pkd__bucket_lock(key);
+
+    visit_queue(*pkd__queue_find(&bucket->root, key), count, &census);
     pkd__bucket_unlock(bucket);
-    return visitor.count;
+    return census.count;
   }
-  for (unsigned i = 0; i < PKD_BUCKETS; i++) {
-    bucket = pkd__bucket_lock_nth(i);
-    visit_tree(&visitor, bucket->root);
-    pkd__bucket_unlock(bucket);
+  for (unsigned part = 0; pkd__lot_visit(part, count, &census); part++) {
   }
-  return visitor.count;
+  return census.count;
 }

@@ -24,8 +24,11 @@
 
 #include "atomic.h"
 
-/* How many of the hash's top bits choose the bucket; the tree uses the rest. */
+/* How many of the hash's top bits choose the bucket; the tree uses the rest. The
+ * explorer makes it few, where one call looks into every bucket. */
+#ifndef PKD_BUCKET_BITS
 #define PKD_BUCKET_BITS 16
+#endif
 
 /** Spreads addresses over all 64 bits; one to one, since the factor is odd. */
 static inline uint64_t pkd__hash(const void* key) {

@@ -271,6 +271,14 @@ PKD_API size_t pkd_lot_for_each(const void* key,
                                               pkd_waiter_t* waiter),
                                 void* arg);
 
+/* The same for the nth part of the lot, queue by queue; of a queue for which
+ * `visit` has returned 0 no more is shown. For libparkade-uv. @return 0: there
+ * are fewer parts */
+PKD_API int pkd__lot_visit(unsigned part,
+                           int (*visit)(void* arg, const void* key,
+                                        pkd_waiter_t* waiter),
+                           void* arg);
+
 /* --- sleeping ------------------------------------------------------------ */
 
 /** One sleep of one thread: what pkd_lot_park sleeps on, for those who bring

@@ -401,6 +401,10 @@ static int back_key(struct asker* a) {
   return pkd_async_keyed_unlock(&a->req, &keyed);
 }
 
+static int close_keys(void) {
+  return pkd_async_keyed_close(&keyed);
+}
+
 /* Who holds the key stands there as well. */
 static size_t at_key(void) {
   size_t all = at(name);
@@ -409,6 +413,11 @@ static size_t at_key(void) {
 }
 
 /* --- several at once: the busy mutex, and a key that is free --------------------- */
+
+static void fresh_many(void) {
+  fresh_mutex();
+  memset(&keyed, 0, sizeof keyed);
+}
 
 static void on_many(pkd_many_t* many, int status) {
   told(many->data, status);
@@ -511,10 +520,10 @@ const struct kind kinds[] = {
     {"gate", ALL_AT_ONCE, false, false, 0, fresh_gate, start_gate, NULL,
      block_gate, give_gate, NULL, NULL, at_gate, NULL, destroy_gate},
     {"key", ONE_BY_ONE, false, false, 0, fresh_short_key, start_key, try_key,
-     block_key, give_key, back_key, NULL, at_key, NULL, NULL},
+     block_key, give_key, back_key, NULL, at_key, close_keys, NULL},
     {"long key", ONE_BY_ONE, false, false, 0, fresh_long_key, start_key,
-     try_key, block_key, give_key, back_key, NULL, at_key, NULL, NULL},
-    {"several at once", ONE_BY_ONE, false, false, 0, fresh_mutex, start_many,
+     try_key, block_key, give_key, back_key, NULL, at_key, close_keys, NULL},
+    {"several at once", ONE_BY_ONE, false, false, 0, fresh_many, start_many,
      try_many, block_many, give_mutex, back_many, cancel_many, at_mutex,
      close_mutex, destroy_mutex},
     {"locked work", ONE_BY_ONE, false, false, 0, fresh_mutex, start_work, NULL,

@@ -101,10 +101,15 @@ PKD_API int pkd_async_keyed_lock_blocking(pkd_req_t* req,
  * Order:     release; pairs with the next lock of the key */
 PKD_API int pkd_async_keyed_unlock(pkd_req_t* req, pkd_async_keyed_t* keyed);
 
-/** Newcomers get UV_ESHUTDOWN from now on. Those who hold keys keep them, and
- * those who wait are served: cancel their requests to end their wait.
+/** Ends all waits for keys of `keyed` with UV_ECANCELED, by their callbacks or as
+ * what their blocking calls return; newcomers get UV_ESHUTDOWN from now on. Those
+ * who hold keys keep them, and may still give them back; so do those to whom a key
+ * was granted but not delivered yet.
  *
  * @return 0, or UV_EINVAL for NULL
+ * Cost:      as nothing says where they wait, it looks everywhere: a millisecond or
+ *            a few, even if nobody waits, and more in proportion to all requests of
+ *            the process that hold or await a key, of whichever keyed mutex
  * Blocks:    no
  * Threads:   any */
 PKD_API int pkd_async_keyed_close(pkd_async_keyed_t* keyed);

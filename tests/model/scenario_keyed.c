@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * scenario_keyed.c - a keyed mutex that is closed, under exploration: against who
+ * comes, waits, is granted, cancelled or late just then, and against who frees it
+ * as soon as the last has been told.
+ *
+ * A ticket holds the key before anybody runs. So who waits is told of the close,
+ * unless somebody gives the key back. */
+#include "scenario.h"
+
+#include <parkade/async/keyed.h>
+#include <parkade/async/many.h>
+
+#include <string.h>
+
+#define KEY 7
+
+typedef struct task {
+  uv_loop_t uv;
+  pkd_loop_t loop;
+  pkd_req_t req;
+  pkd_many_t many;
+  pkd_many_item_t items[2];
+  int answers;
+  int status;
+  int cancel_rc;
+} task_t;
+
+static pkd_async_keyed_t* keyed;
+static pkd_req_t* ticket; /* holds the key at first */
+static task_t* tasks[2];
+static int counter; /* under the key */
+
+static void start(void) {
+  keyed = explore_need(sizeof *keyed);
+  ticket = explore_need(sizeof *ticket);
+  explore_name(keyed, sizeof *keyed, "keyed");
+  explore_name(ticket, sizeof *ticket, "ticket");
+}
+
+static void hold(void* arg) {
+  (void)arg;
+  explore_assert(pkd_async_keyed_trylock_u64(ticket, keyed, KEY) == 0);
+}
+
+static void attach(void* arg) {
+  task_t* task = arg;
+
+  uv_loop_init(&task->uv);
+  pkd_loop_attach(&task->loop, &task->uv);
+}
+
+static void spawn(int which, void (*entry)(void* arg), bool has_loop) {
+  static const char* const names[] = {"task1", "task2"};
+  task_t* task = tasks[which] = explore_need(sizeof *task);
+
+  explore_name(task, sizeof *task, names[which]);
+  task->req.data = task->many.data = task;
+  task->cancel_rc = UV_EINVAL;
+  explore_spawn(entry, task);
+  if (has_loop)
+    explore_setup(attach, task);
+}
+
+static void closes(void* arg) {
+  (void)arg;
+  explore_assert(pkd_async_keyed_close(keyed) == 0);
+}
+
+static void gives_back(void* arg) {
+  (void)arg;
+  counter++;
+  explore_assert(pkd_async_keyed_unlock(ticket, keyed) == 0);
+}
+
+/* What has become of it: granted, told of the close, refused, late. */
+static void end(task_t* task, int status) {
+  task->answers++;
+  task->status = status;
+  explore_outcome(status == 0              ? 0
+                  : status == UV_ECANCELED ? 1
+                  : status == UV_ESHUTDOWN ? 2
+                  : status == UV_ETIMEDOUT ? 3
+                                           : 4);
+  if (status != 0)
+    return;
+  counter++;
+  explore_assert(pkd_async_keyed_unlock(&task->req, keyed) == 0);
+}
+
+static void answer(pkd_req_t* req, int status) {
+  end(req->data, status);
+}
+
+static bool begin(task_t* task) {
+  int rc =
+      pkd_async_keyed_lock_u64(&task->loop, &task->req, keyed, KEY, answer);
+
+  if (rc != 0)
+    end(task, rc);
+  return rc == 0;
+}
+
+static void loop_waits(void* arg) {
+  task_t* task = arg;
+
+  begin(task);
+  uv_run(&task->uv, UV_RUN_DEFAULT);
+  explore_assert(task->answers == 1);
+}
+
+static void loop_cancels(void* arg) {
+  task_t* task = arg;
+
+  if (begin(task)) {
+    if (explore_choose(2) == 1)
+      uv_run(&task->uv, UV_RUN_NOWAIT);
+    task->cancel_rc = pkd_req_cancel(&task->req);
+  }
+  uv_run(&task->uv, UV_RUN_DEFAULT);
+  explore_assert(task->answers == 1);
+  explore_assert(task->cancel_rc != 0 || task->status == UV_ECANCELED);
+}
+
+static void thread_waits(void* arg) {
+  task_t* task = arg;
+
+  end(task,
+      pkd_async_keyed_lock_blocking_u64(&task->req, keyed, KEY, PKD_FOREVER));
+}
+
+static void thread_waits_a_while(void* arg) {
+  task_t* task = arg;
+
+  end(task, pkd_async_keyed_lock_blocking_u64(&task->req, keyed, KEY, SOON));
+}
+
+/* Nobody waits, nobody comes in any more, and who holds the key gives it back. */
+static void finish(bool given) {
+  pkd_req_t* late = explore_need(sizeof *late);
+
+  explore_join();
+  explore_assert(pkd_lot_for_each(NULL, NULL, NULL) == !given);
+  if (!given)
+    explore_assert(pkd_async_keyed_unlock(ticket, keyed) == 0);
+  explore_assert(pkd_async_keyed_trylock_u64(late, keyed, KEY) == UV_ESHUTDOWN);
+}
+
+/* One who waits, or comes; one who closes. */
+static void one(int how) {
+  static void (*const who[])(void*) = {loop_waits, thread_waits, loop_cancels,
+                                       thread_waits_a_while};
+
+  start();
+  spawn(0, who[how], who[how] == loop_waits || who[how] == loop_cancels);
+  explore_setup(hold, NULL);
+  explore_spawn(closes, NULL);
+  finish(false);
+}
+
+/* The same, while the key is given back. */
+static void given_back(int how) {
+  static void (*const who[])(void*) = {loop_waits, thread_waits, loop_cancels};
+
+  start();
+  spawn(0, who[how], who[how] != thread_waits);
+  explore_setup(hold, NULL);
+  explore_spawn(closes, NULL);
+  explore_spawn(gives_back, NULL);
+  finish(true);
+}
+
+/* Several in one queue, or several who close. */
+static void several(int how) {
+  start();
+  spawn(0, loop_waits, true);
+  explore_setup(hold, NULL);
+  if (how == 0)
+    spawn(1, thread_waits, false);
+  else
+    explore_spawn(closes, NULL);
+  explore_spawn(closes, NULL);
+  finish(false);
+}
+
+/* --- gone with the last --------------------------------------------------- */
+
+/* Told of the close, it is the last who knows the keyed mutex. */
+static void loop_frees(void* arg) {
+  task_t* task = arg;
+
+  loop_waits(task);
+  explore_assert(pkd_async_keyed_unlock(ticket, keyed) == 0);
+  explore_free(keyed);
+}
+
+/* Another is made in its place, which the close has nothing to do with. */
+static void loop_makes_another(void* arg) {
+  task_t* task = arg;
+
+  loop_waits(task);
+  explore_assert(pkd_async_keyed_unlock(ticket, keyed) == 0);
+  memset(keyed, 0, sizeof *keyed);
+  hold(NULL);
+  explore_assert(begin(task));
+  uv_run(&task->uv, UV_RUN_NOWAIT);
+  explore_assert(pkd_async_keyed_unlock(ticket, keyed) == 0);
+  uv_run(&task->uv, UV_RUN_DEFAULT);
+  explore_assert(task->answers == 2 && task->status == 0);
+}
+
+/* The closer has to have begun: nobody may call who does not keep it in place. */
+static void gone(int remade) {
+  start();
+  spawn(0, remade ? loop_makes_another : loop_frees, true);
+  explore_setup(hold, NULL);
+  explore_spawn(closes, NULL);
+  explore_join();
+  explore_assert(pkd_lot_for_each(NULL, NULL, NULL) == 0);
+}
+
+/* --- several keys at once -------------------------------------------------- */
+
+static void answer_many(pkd_many_t* many, int status) {
+  task_t* task = many->data;
+
+  task->answers++;
+  task->status = status;
+}
+
+/* One of the two keys is held. */
+static void loop_wants_two(void* arg) {
+  static const uint64_t key = KEY, other = KEY + 1;
+  task_t* task = arg;
+  int rc;
+
+  task->items[0].take = pkd_take_key(keyed, &other, sizeof other);
+  task->items[1].take = pkd_take_key(keyed, &key, sizeof key);
+  rc = pkd_many_lock(&task->loop, &task->many, task->items, 2, PKD_NO_TIMEOUT,
+                     answer_many);
+  if (rc != 0)
+    answer_many(&task->many, rc);
+  uv_run(&task->uv, UV_RUN_DEFAULT);
+  explore_assert(task->answers == 1);
+  explore_outcome(task->status == UV_ECANCELED   ? 1
+                  : task->status == UV_ESHUTDOWN ? 2
+                                                 : 4);
+}
+
+static void two_keys(int unused) {
+  (void)unused;
+  start();
+  spawn(0, loop_wants_two, true);
+  explore_setup(hold, NULL);
+  explore_spawn(closes, NULL);
+  finish(false);
+}
+
+#define OK EXPLORE_OK
+#define DEEP                                                                   \
+  { .preemptions = 3, .stale = 1 }
+#define WIDE                                                                   \
+  { .preemptions = 2, .stale = 1 }
+#define NARROW                                                                 \
+  { .preemptions = 2 }
+#define LATE                                                                   \
+  { .preemptions = 2, .stale = 1, .timeouts = 1 }
+
+const explore_scenario_t explore_keyed[] = {
+    {"keyed/close-loop", one, 0, OK, 6, DEEP},
+    {"keyed/close-thread", one, 1, OK, 6, DEEP},
+    {"keyed/close-cancel", one, 2, OK, 6, DEEP},
+    {"keyed/close-timed", one, 3, OK, 14, LATE},
+    {"keyed/close-given-loop", given_back, 0, OK, 7, NARROW},
+    {"keyed/close-given-thread", given_back, 1, OK, 7, NARROW},
+    {"keyed/close-given-cancel", given_back, 2, OK, 7, NARROW},
+    {"keyed/close-both", several, 0, OK, 6, NARROW},
+    {"keyed/close-twice", several, 1, OK, 6, NARROW},
+    {"keyed/close-freed", gone, 0, OK, 6, DEEP},
+    {"keyed/close-remade", gone, 1, OK, 7, DEEP},
+    {"keyed/close-two-keys", two_keys, 0, OK, 6, WIDE},
+    {.name = NULL},
+};
