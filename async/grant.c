@@ -171,7 +171,7 @@ static bool next_overdue(struct pkd__home* home, struct look* look,
     /* relaxed: under the lock that guards it */
     uint32_t since = pkd__load_relaxed(&home->oldest->due);
     int32_t age = (int32_t)(pkd_lot_due(look->now) - since);
-    uint64_t lain = age < 0 ? 0 : (uint64_t)age << 10;
+    uint64_t lain = age < 0 ? 0 : (uint64_t)age << PKD__DUE_TICK;
 
     stuck = lain >= patience || pkd__load_relaxed(&home->stuck);
     end -= stuck ? 0 : lain;

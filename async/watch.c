@@ -65,7 +65,7 @@ int pkd_loop_get_grants(const pkd_loop_t* loop, pkd_loop_grants_t* grants) {
   grants->undelivered = home->undelivered;
   grants->revoked = home->revoked;
   uv_mutex_unlock(&home->lock);
-  grants->oldest = age <= 0 ? 0 : ((uint64_t)age << 10) / 1000000;
+  grants->oldest = age <= 0 ? 0 : ((uint64_t)age << PKD__DUE_TICK) / 1000000;
   return 0;
 }
 

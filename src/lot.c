@@ -129,7 +129,7 @@ int pkd_lot_remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
 }
 
 uint32_t pkd_lot_due(pkd_deadline_t when) {
-  uint32_t due = (uint32_t)(when >> 12);
+  uint32_t due = (uint32_t)(when >> PKD__DUE_TICK);
 
   return due == 0 ? 1 : due;
 }

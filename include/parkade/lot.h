@@ -178,6 +178,9 @@ PKD_API int pkd_lot_remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
  * Threads:   any */
 PKD_API uint32_t pkd_lot_due(pkd_deadline_t when);
 
+/* A tick of that is so many nanoseconds, as a power of two. */
+#define PKD__DUE_TICK 12
+
 /* --- waking -------------------------------------------------------------- */
 
 /** Wakes the oldest waiter of `key`.
