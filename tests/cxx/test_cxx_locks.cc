@@ -213,6 +213,19 @@ static void a_timed_wait_ends_with_the_mutex_held(void**) {
   other.join();
 }
 
+static void what_comes_at_the_deadline_has_come(void**) {
+  using clock = std::chrono::steady_clock;
+  parkade::mutex m;
+  parkade::condition_variable never;
+  std::unique_lock<parkade::mutex> held(m);
+  auto soon = clock::now() + 2ms;
+  auto has_come = [&] { return clock::now() >= soon; };
+
+  assert_true(never.wait_until(held, soon, has_come));
+  soon = clock::now() + 2ms;
+  assert_true(never.wait_for(held, 2ms, has_come));
+}
+
 static void a_semaphore_counts(void**) {
   parkade::semaphore s(2);
   std::lock_guard<parkade::semaphore> one(s);
@@ -232,6 +245,7 @@ int main() {
       cmocka_unit_test(a_recursive_one_is_locked_again),
       cmocka_unit_test(a_condition_works_with_unique_lock),
       cmocka_unit_test(a_timed_wait_ends_with_the_mutex_held),
+      cmocka_unit_test(what_comes_at_the_deadline_has_come),
       cmocka_unit_test(a_semaphore_counts),
   };
 

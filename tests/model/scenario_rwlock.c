@@ -9,6 +9,7 @@
 #include "scenario.h"
 
 #include <parkade/rwlock.h>
+#include <parkade/sem.h>
 
 #include <errno.h>
 
@@ -17,6 +18,7 @@ typedef struct shared {
   int value;  /* under l */
   int writes; /* under l */
   int done[4];
+  pkd_sem_t has_read;
 } shared_t;
 
 static shared_t* s;
@@ -305,16 +307,76 @@ static void frees_when_written(void* arg) {
     explore_free(l);
 }
 
-static void freed_by_the_writer(int timed) {
+static void is_upgradable_briefly(void* arg) {
+  pkd_rwlock_t* l = arg;
+
+  pkd_rwlock_uplock(l);
+  s->done[0] = 1;
+  pkd_rwlock_upunlock(l);
+}
+
+/* A writer that was late once is queued while the other leaves, who looks into the
+ * queue for it, and needs nobody to get the lock afterwards. */
+static void frees_when_late(void* arg) {
+  pkd_rwlock_t* l = arg;
+  int rc = pkd_rwlock_wrlock_until(l, SOON);
+
+  explore_outcome(rc == 0 ? 0 : 1);
+  if (rc == 0)
+    pkd_rwlock_wrunlock(l);
+  frees_when_written(l);
+}
+
+static void freed(void (*leaves)(void* arg), void (*frees)(void* arg)) {
   pkd_rwlock_t* l = explore_need(sizeof *l);
 
-  (void)timed;
   s = explore_need(sizeof *s);
   explore_name(l, sizeof *l, "rwlock");
-  explore_spawn(reads_briefly, l);
-  explore_spawn(frees_when_written, l);
+  explore_spawn(leaves, l);
+  explore_spawn(frees, l);
   explore_join();
   scenario_nobody_at(l);
+}
+
+static void freed_by_the_writer(int arg) {
+  (void)arg;
+  freed(reads_briefly, frees_when_written);
+}
+
+static void freed_by_a_late_writer(int upgradable_left) {
+  freed(upgradable_left ? is_upgradable_briefly : reads_briefly,
+        frees_when_late);
+}
+
+/* A read that may enter is not put to sleep: this writer keeps a share, which lets
+ * a recursive read pass any writer, until such a read has been. */
+static void writes_then_waits_for_a_read(void* arg) {
+  (void)arg;
+  pkd_rwlock_wrlock(&s->l);
+  change();
+  pkd_rwlock_downgrade(&s->l);
+  pkd_sem_acquire(&s->has_read, 1);
+  pkd_rwlock_rdunlock(&s->l);
+}
+
+static void reads_recursively_and_tells(void* arg) {
+  (void)arg;
+  pkd_rwlock_rdlock_recursive(&s->l);
+  explore_assert(s->value >= 0);
+  pkd_rwlock_rdunlock(&s->l);
+  pkd_sem_release(&s->has_read, 1);
+}
+
+static void recursive_is_awaited(int arg) {
+  (void)arg;
+  s = explore_need(sizeof *s);
+  explore_name(&s->l, sizeof s->l, "rwlock");
+  explore_spawn(writes_then_waits_for_a_read, NULL);
+  explore_spawn(reads_recursively_and_tells, NULL);
+  explore_spawn(writes, NULL);
+  explore_join();
+  explore_assert(s->value == 2);
+  scenario_nobody_at(&s->l);
 }
 
 /* Upgradable holders one after the other, while somebody reads all the time: the
@@ -490,4 +552,22 @@ const explore_scenario_t explore_rwlock[] = {
      OK,
      0,
      {.preemptions = 3, .jumps = 2}},
+    {"rwlock/freed-by-a-late-writer",
+     freed_by_a_late_writer,
+     0,
+     OK,
+     3,
+     {.preemptions = 3, .timeouts = 1, .stale = 1}},
+    {"rwlock/freed-by-a-late-writer-after-up",
+     freed_by_a_late_writer,
+     1,
+     OK,
+     3,
+     {.preemptions = 3, .timeouts = 1, .stale = 1}},
+    {"rwlock/recursive-is-awaited",
+     recursive_is_awaited,
+     0,
+     OK,
+     0,
+     {.preemptions = 2}},
     {NULL, NULL, 0, OK, 0, {0}}};

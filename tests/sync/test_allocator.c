@@ -148,6 +148,56 @@ an_allocator_may_use_the_locks_and_they_do_not_use_it(void** state) {
   assert_int_equal(heap.word, 0);
 }
 
+enum { MANY = 200 };
+
+static pkd_waiter_t crowd[MANY];
+static char here, there; /* two addresses */
+
+static void ignore(pkd_waiter_t* waiter) {
+  (void)waiter;
+}
+
+static void gather(void) {
+  for (int i = 0; i < MANY; i++) {
+    crowd[i].wake = ignore;
+    pkd_lot_enqueue(&here, &crowd[i], NULL, NULL);
+  }
+}
+
+static pkd_unpark_op_t wake(void* arg, pkd_waiter_t* waiter) {
+  (void)arg;
+  (void)waiter;
+  return PKD_UNPARK_WAKE;
+}
+
+static pkd_requeue_op_t move(void* arg, pkd_waiter_t* oldest) {
+  (void)arg;
+  (void)oldest;
+  return PKD_REQUEUE_MOVE_ALL;
+}
+
+/* Who is to be woken has to be noted somewhere while the lot's lock is held. */
+static void a_crowd_is_woken_and_moved_without_an_allocation(void** state) {
+  pkd_unpark_result_t result = {0, 0, 0, 0};
+  size_t woken = 0;
+
+  (void)state;
+  __atomic_store_n(&told, 0, __ATOMIC_RELAXED);
+  IN_LIBRARY(gather());
+  IN_LIBRARY(woken = pkd_lot_unpark_all(&here, 0));
+  assert_int_equal(woken, MANY);
+  IN_LIBRARY(gather());
+  IN_LIBRARY(result = pkd_lot_unpark_filter(&here, wake, NULL, NULL));
+  assert_int_equal(result.unparked, MANY);
+  IN_LIBRARY(gather());
+  IN_LIBRARY(result =
+                 pkd_lot_unpark_requeue(&here, &there, move, NULL, 0, NULL));
+  assert_int_equal(result.requeued, MANY);
+  IN_LIBRARY(woken = pkd_lot_unpark_all(&there, 0));
+  assert_int_equal(woken, MANY);
+  assert_int_equal(count_of(&told), 0);
+}
+
 #else
 
 static void
@@ -156,11 +206,17 @@ an_allocator_may_use_the_locks_and_they_do_not_use_it(void** state) {
   skip(); /* a sanitizer brings its own allocator; others have other names */
 }
 
+static void a_crowd_is_woken_and_moved_without_an_allocation(void** state) {
+  (void)state;
+  skip();
+}
+
 #endif
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_allocator_may_use_the_locks_and_they_do_not_use_it),
+      cmocka_unit_test(a_crowd_is_woken_and_moved_without_an_allocation),
   };
   return cmocka_run_group_tests_name("allocator", tests, NULL, NULL);
 }

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_realtime.c - a thread of high priority waits for one of low priority on
- * the same processor.
+ * the same processor; and no wait yields.
  *
  * Whoever spun, or yielded instead of sleeping, would keep the processor from the
  * one it waits for, for ever: the other has the lower priority. There is no
  * priority inheritance; this is about not standing in one's own way. Needs the
- * right to set such priorities, and is skipped without it. */
+ * right to set such priorities, and is skipped without it.
+ *
+ * Who yields a few times before it sleeps would get through this, and yet give
+ * its processor to whoever has nothing to do with the lock, or, by priority, to
+ * nobody: so calls of sched_yield() are counted. */
 #define _GNU_SOURCE
 
 #include "kit.h"
@@ -19,6 +23,8 @@
 
 #ifdef __linux__
 
+#include <sys/syscall.h>
+
 enum { LOW = 10, HIGH = 90 };
 
 static pkd_mutex_t mutex;
@@ -26,6 +32,13 @@ static pkd_fair_mutex_t fair;
 static pkd_rwlock_t rwlock;
 static pkd_sem_t sem;
 static unsigned held, refused; /* atomic */
+static unsigned yields;        /* atomic */
+
+/* In place of libc's. */
+int sched_yield(void) {
+  count_up(&yields);
+  return (int)syscall(SYS_sched_yield);
+}
 
 /* The calling thread, to the first processor it may have, at this priority. */
 static bool become_realtime(int priority) {
@@ -80,6 +93,25 @@ static void act(void* arg, unsigned number) {
     take_in_turn();
 }
 
+static void act_as_others(void* arg, unsigned number) {
+  (void)arg;
+  if (number == 0)
+    hold_and_give();
+  else
+    take_in_turn();
+}
+
+static void no_wait_yields_the_processor(void** state) {
+  (void)state;
+  sched_yield();
+  assert_int_equal(count_of(&yields), 1); /* they are counted */
+  for (int i = 0; i < ROUNDS(20); i++) {
+    held = 0;
+    team_run(2, act_as_others, NULL);
+  }
+  assert_int_equal(count_of(&yields), 1);
+}
+
 static bool may_be_realtime(void) {
   struct sched_param old, param = {.sched_priority = HIGH};
   int policy;
@@ -96,6 +128,7 @@ static void a_waiter_of_high_priority_lets_the_holder_run(void** state) {
   (void)state;
   if (!may_be_realtime())
     skip();
+  held = 0;
   team_run(2, act, NULL);
   assert_int_equal(count_of(&refused), 0);
   assert_int_equal(mutex.word, 0);
@@ -103,6 +136,11 @@ static void a_waiter_of_high_priority_lets_the_holder_run(void** state) {
 }
 
 #else
+
+static void no_wait_yields_the_processor(void** state) {
+  (void)state;
+  skip();
+}
 
 static void a_waiter_of_high_priority_lets_the_holder_run(void** state) {
   (void)state;
@@ -113,6 +151,7 @@ static void a_waiter_of_high_priority_lets_the_holder_run(void** state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(no_wait_yields_the_processor),
       cmocka_unit_test(a_waiter_of_high_priority_lets_the_holder_run),
   };
   return cmocka_run_group_tests_name("realtime", tests, NULL, NULL);

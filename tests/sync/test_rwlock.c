@@ -43,6 +43,19 @@ static void who_may_be_in_together(void** state) {
   }
 }
 
+/* Somebody sleeps, pends, was woken: whoever tries first has it all the same. */
+static void trywrlock_takes_a_free_lock_whatever_else_the_word_says(void** s) {
+  (void)s;
+  for (uint32_t bits = 0; bits < 32; bits += 4) {
+    pkd_rwlock_t l = PKD_RWLOCK_INIT;
+
+    l.word = bits;
+    assert_int_equal(pkd_rwlock_trywrlock(&l), 0);
+    assert_int_equal(pkd_rwlock_is_write_locked(&l), 1);
+    assert_int_equal(pkd_rwlock_trywrlock(&l), -EBUSY);
+  }
+}
+
 static void zeroed_memory_is_a_free_lock(void** state) {
   pkd_rwlock_t l;
 
@@ -369,6 +382,7 @@ static void readers_let_a_woken_writer_pass_that_does_not_come(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(who_may_be_in_together),
+      cmocka_unit_test(trywrlock_takes_a_free_lock_whatever_else_the_word_says),
       cmocka_unit_test(zeroed_memory_is_a_free_lock),
       cmocka_unit_test(a_deadline_past_now_or_to_come_ends_any_wait),
       cmocka_unit_test(a_token_ends_any_wait),

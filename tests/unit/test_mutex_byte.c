@@ -11,6 +11,7 @@
 #include <parkade/mutex.h>
 
 #include "../../sync/mutex_tokens.h"
+#include "queue.h"
 #include "word/mutex.h"
 
 #define SECOND UINT64_C(1000000000)
@@ -137,6 +138,34 @@ static void a_late_waiter_clears_parked_only_if_it_was_the_last(void** state) {
   m.word = 0;
 }
 
+static uint64_t bucket_of(const pkd_mutex_t* mutex) {
+  return pkd__hash(mutex) >> (64 - PKD_BUCKET_BITS);
+}
+
+/* Each waiter has a clock of its own: a hand-over of one mutex puts off none of
+ * another, though they share a bucket. */
+static void a_hand_over_puts_off_none_of_another_mutex(void** state) {
+  static pkd_mutex_t many[1 << 20];
+  pkd_mutex_t* both[] = {&many[0], &many[1]};
+
+  (void)state;
+  while (bucket_of(both[1]) != bucket_of(both[0]))
+    assert_true(++both[1] < many + LENGTH(many));
+  memset(conts, 0, sizeof conts);
+  for (int i = 0; i < 2; i++) {
+    conts[i].waiter.wake = note_wake;
+    conts[i].waiter.due = pkd_lot_due(pkd_now());
+    assert_int_equal(pkd_lot_enqueue(both[i], &conts[i].waiter, NULL, NULL), 0);
+    both[i]->word = P | L;
+  }
+  for (int i = 0; i < 2; i++) {
+    pkd_mutex_unlock(both[i]);
+    assert_int_equal(both[i]->word, L);
+    assert_int_equal(conts[i].woken, 1);
+    assert_int_equal(conts[i].token, PKD__TOKEN_HANDOFF);
+  }
+}
+
 /* parking_lot's rwlock failed here: free, but with a bit left over. */
 static void trylock_takes_a_free_mutex_whatever_else_the_byte_says(void** s) {
   (void)s;
@@ -163,6 +192,7 @@ static void bump_without_a_queue_keeps_the_lock(void** state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_hand_over_puts_off_none_of_another_mutex),
       cmocka_unit_test(each_unlock_leaves_the_byte_the_picture_says),
       cmocka_unit_test(now_and_then_an_unlock_does_not_rely_on_the_waker),
       cmocka_unit_test(a_late_waiter_clears_parked_only_if_it_was_the_last),
