@@ -31,6 +31,21 @@ static inline size_t waiting_at(const void* key) {
   return pkd_lot_for_each(key, NULL, NULL);
 }
 
+static inline void count_if_moved(void* arg, const void* key,
+                                  pkd_waiter_t* waiter) {
+  (void)key;
+  *(size_t*)arg += waiter->token >> 32 == 0x636f6e64;
+}
+
+/** How many are queued at a lock because a condition has moved them there: who
+ * was woken, and came by itself, has the token of the condition no longer. */
+static inline size_t moved_to(const void* key) {
+  size_t moved = 0;
+
+  pkd_lot_for_each(key, count_if_moved, &moved);
+  return moved;
+}
+
 static inline unsigned count_of(const unsigned* counter) {
   return __atomic_load_n(counter, __ATOMIC_ACQUIRE);
 }

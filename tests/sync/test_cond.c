@@ -34,6 +34,7 @@ struct crowd {
   unsigned order[CROWD]; /* who came back, in turn; under m */
   unsigned back;         /* how many came back holding m; atomic */
   unsigned gone;         /* how many came back without it; atomic */
+  unsigned stay;         /* who is back keeps m while this is set; atomic */
 };
 
 static void wait_once(void* arg, unsigned number) {
@@ -50,6 +51,7 @@ static void wait_once(void* arg, unsigned number) {
   }
   crowd->order[crowd->back] = number;
   count_up(&crowd->back);
+  WAIT_FOR(count_of(&crowd->stay) == 0);
   pkd_mutex_unlock_fair(&m);
 }
 
@@ -174,7 +176,7 @@ static void a_broadcast_under_the_mutex_starts_no_stampede(void** state) {
   pkd_mutex_lock(&m);
   assert_int_equal(pkd_cond_broadcast(&c), CROWD);
   assert_int_equal(waiting_at(&c), 0);
-  assert_int_equal(waiting_at(&m), CROWD); /* nobody was woken */
+  assert_int_equal(moved_to(&m), CROWD); /* nobody was woken */
   pkd_mutex_unlock_fair(&m);
   crew_join(&crew);
   for (unsigned i = 0; i < CROWD; i++)
@@ -188,8 +190,12 @@ static void a_broadcast_with_the_mutex_free_wakes_at_most_one(void** state) {
   (void)state;
   for (unsigned round = 0; round < 50; round++) {
     memset(&crowd, 0, sizeof crowd);
+    crowd.stay = 1;
     gather(&crew, 4, &crowd);
     assert_int_equal(pkd_cond_broadcast(&c), 4);
+    WAIT_FOR(count_of(&crowd.back) == 1);
+    assert_int_equal(moved_to(&m), 3);
+    __atomic_store_n(&crowd.stay, 0, __ATOMIC_RELEASE);
     crew_join(&crew);
     assert_int_equal(crowd.back, 4);
     assert_int_equal(crowd.order[0], 0); /* the one that was woken */

@@ -2,20 +2,9 @@
  *
  * test_cond_locks.c - the condition with each lock it works with: the mutex, the
  * fair mutex, and the reader-writer lock held for writing or for reading. */
-#include <support/test.h>
+#include "kit.h"
 
 #include <parkade/cond.h>
-#include <parkade/lot.h>
-
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-
-#define MS UINT64_C(1000000)
-
-static size_t waiting_at(const void* key) {
-  return pkd_lot_for_each(key, NULL, NULL);
-}
 
 /* --- any of the locks ------------------------------------------------------ */
 
@@ -153,7 +142,7 @@ static void a_broadcast_under_the_lock_moves_all_and_wakes_none(void** state) {
     call(&room);
     assert_int_equal(pkd_cond_broadcast(&room.c), 5);
     assert_int_equal(waiting_at(&room.c), 0);
-    assert_int_equal(waiting_at(address_of(&room.a)), 5);
+    assert_int_equal(moved_to(address_of(&room.a)), 5);
     assert_int_equal(__atomic_load_n(&room.out, __ATOMIC_RELAXED), 0);
     end_call(&room);
     team_join(&team);

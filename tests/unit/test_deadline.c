@@ -19,6 +19,17 @@ static void the_clock_never_goes_back(void** state) {
   }
 }
 
+/* The other clocks jump when somebody sets them. */
+static void the_clock_is_the_monotonic_one(void** state) {
+  (void)state;
+  for (unsigned i = 0; i < 1000; i++) {
+    uint64_t before = waitfor_now();
+    pkd_deadline_t now = pkd_now();
+
+    assert_in_range(now, before, waitfor_now());
+  }
+}
+
 static void after_adds_to_the_present(void** state) {
   pkd_deadline_t before = pkd_now();
   pkd_deadline_t then = pkd_after(SECOND);
@@ -77,6 +88,7 @@ static void no_due_is_never_past(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_clock_never_goes_back),
+      cmocka_unit_test(the_clock_is_the_monotonic_one),
       cmocka_unit_test(after_adds_to_the_present),
       cmocka_unit_test(a_span_too_long_for_the_clock_never_ends),
       cmocka_unit_test(a_due_is_never_zero),
