@@ -25,10 +25,17 @@ static int rest_all_the_same(void** state) {
 
 static void more_locks_than_it_remembers_are_counted(void** state) {
   size_t before = pkd_deadlock_missed();
+  pkd_rwlock_t l = PKD_RWLOCK_INIT;
 
   (void)state;
   for (int i = 0; i < MANY; i++)
     nest(&a, &many[i]);
+  assert_true(pkd_deadlock_missed() > before);
+  before = pkd_deadlock_missed();
+  nest(&many[MANY - 1], &b); /* neither fits */
+  PKD_WITH_MUTEX(&a) {
+    PKD_WITH_WRLOCK(&l) {} /* nor does this */
+  }
   assert_true(pkd_deadlock_missed() > before);
   assert_verdict(0, 0);
   pkd_deadlock_forget(many, sizeof many); /* makes room again */
@@ -47,6 +54,50 @@ static void more_locks_than_a_thread_may_hold_are_counted(void** state) {
     pkd_mutex_unlock(&many[i]);
   assert_true(pkd_deadlock_missed() > before);
   assert_verdict(0, 0);
+}
+
+/* Each of some under each of others. */
+static void more_orders_than_it_remembers_are_counted(void** state) {
+  enum { OUTER = 40, INNER = 210 };
+  size_t before = pkd_deadlock_missed();
+
+  (void)state;
+  for (int i = 0; i < OUTER; i++)
+    pkd_mutex_lock(&many[i]);
+  for (int i = 0; i < INNER; i++)
+    PKD_WITH_MUTEX(&many[OUTER + i]) {}
+  for (int i = 0; i < OUTER; i++)
+    pkd_mutex_unlock(&many[i]);
+  assert_true(pkd_deadlock_missed() > before);
+  assert_verdict(0, 0);
+  nest(&many[OUTER], &many[0]); /* against the first it has seen: no room */
+  assert_verdict(0, 0);
+  pkd_deadlock_forget(&many[OUTER + 1], sizeof many[0]);
+  nest(&many[OUTER], &many[0]);
+  assert_verdict(0, 1);
+}
+
+/* Ways from the outermost to the innermost: LAYER to the power of LAYERS. All are
+ * under one gate, so none is a deadlock, and the search looks on. */
+static void a_search_that_takes_too_long_is_counted(void** state) {
+  enum { LAYERS = 4, LAYER = 24 };
+  size_t before = pkd_deadlock_missed();
+  pkd_mutex_t* last_layer = &many[(LAYERS - 1) * LAYER];
+
+  (void)state;
+  PKD_WITH_MUTEX(&a) {
+    for (int n = 0; n < (LAYERS - 1) * LAYER; n++)
+      for (int i = 0; i < LAYER; i++)
+        nest(&many[n], &many[(n / LAYER + 1) * LAYER + i]);
+    for (int i = 0; i < LAYER; i++)
+      nest(&last_layer[i], &b);
+    assert_int_equal(pkd_deadlock_missed(), before);
+    nest(&b, &many[0]);
+    for (int i = 1; i < LAYER; i++)
+      nest(&b, &many[i]);
+  }
+  assert_verdict(0, 0);
+  assert_true(pkd_deadlock_missed() > before);
 }
 
 static void more_semaphores_than_it_remembers_are_counted(void** state) {
@@ -69,6 +120,34 @@ static void a_ring_longer_than_a_report_is_not_told(void** state) {
     nest(&many[RING + i], &many[RING + (i + 1) % 10]);
   assert_verdict(0, 1);
   assert_int_equal(last_count, 10);
+}
+
+/* --- rings of more threads than a report has steps ------------------------------ */
+
+static pkd_mutex_t round_table[RING];
+static unsigned seated;
+
+static void reach_for_the_next(void* arg, unsigned number) {
+  (void)arg;
+  pkd_mutex_lock(&round_table[number]);
+  count_up(&seated);
+  WAIT_FOR(count_of(&seated) == RING);
+  if (pkd_mutex_lock_cancellable(&round_table[(number + 1) % RING], &stop,
+                                 PKD_FOREVER) == 0)
+    pkd_mutex_unlock(&round_table[(number + 1) % RING]);
+  pkd_mutex_unlock(&round_table[number]);
+}
+
+static void more_threads_than_a_report_has_steps_are_not_told(void** state) {
+  struct crew crew;
+
+  (void)state;
+  crew_start(&crew, RING, reach_for_the_next, NULL);
+  for (int i = 0; i < RING; i++)
+    WAIT_FOR(waiting_at(&round_table[i]) == 1);
+  pkd_cancel_fire(&stop);
+  crew_join(&crew);
+  assert_verdict(0, 0);
 }
 
 static void read_again(void) {
@@ -98,6 +177,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       LIMIT(more_locks_than_it_remembers_are_counted),
       LIMIT(more_locks_than_a_thread_may_hold_are_counted),
+      LIMIT(more_orders_than_it_remembers_are_counted),
+      LIMIT(a_search_that_takes_too_long_is_counted),
+      LIMIT(more_threads_than_a_report_has_steps_are_not_told),
       LIMIT(more_semaphores_than_it_remembers_are_counted),
       LIMIT(a_ring_longer_than_a_report_is_not_told),
       LIMIT(a_read_within_a_read_is_told_in_words),

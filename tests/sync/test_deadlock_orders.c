@@ -78,6 +78,78 @@ static void orders_under_one_gate_do_not_contradict(void** state) {
   assert_verdict(0, 1);
 }
 
+static void a_gate_of_one_order_alone_is_none(void** state) {
+  (void)state;
+  nest(&a, &b);
+  PKD_WITH_MUTEX(&gate) {
+    nest(&b, &a);
+  }
+  assert_verdict(0, 1);
+}
+
+/* It may count: then it keeps nobody out. */
+static void a_semaphore_is_in_no_order_and_no_gate(void** state) {
+  pkd_sem_t sem = PKD_SEM_INIT(1);
+
+  (void)state;
+  pkd_sem_acquire(&sem, 1);
+  nest(&a, &b);
+  pkd_sem_release(&sem, 1);
+  PKD_WITH_MUTEX(&a) {
+    pkd_sem_acquire(&sem, 1);
+    pkd_sem_release(&sem, 1);
+  }
+  assert_verdict(0, 0);
+  pkd_sem_acquire(&sem, 1);
+  nest(&b, &a);
+  pkd_sem_release(&sem, 1);
+  assert_verdict(0, 1);
+}
+
+static void a_lock_that_contradicts_twice_is_told_once(void** state) {
+  (void)state;
+  nest(&c, &a);
+  nest(&c, &b);
+  PKD_WITH_MUTEX(&a) {
+    nest(&b, &c);
+  }
+  assert_verdict(0, 1);
+  assert_ptr_equal(last[0].wants, &c);
+}
+
+static void an_old_ring_on_the_way_does_not_hide_a_new_one(void** state) {
+  (void)state;
+  nest(&b, &gate);
+  nest(&a, &b);
+  nest(&b, &a);
+  assert_verdict(0, 1);
+  nest(&gate, &a); /* a, b, gate; and a, b, a is met before that */
+  assert_verdict(0, 2);
+  assert_int_equal(last_count, 3);
+  assert_ptr_equal(last[0].holds, &gate);
+}
+
+/* The last hold of an object that is of this mode, whatever came later. */
+static void what_is_held_in_two_modes_is_given_up_by_mode(void** state) {
+  pkd_rwlock_t l = PKD_RWLOCK_INIT;
+
+  (void)state;
+  pkd_rwlock_uplock(&l);
+  pkd_rwlock_rdlock_recursive(&l);
+  pkd_rwlock_upunlock(&l);
+  PKD_WITH_MUTEX(&a) {} /* under the read */
+  pkd_rwlock_rdunlock(&l);
+  PKD_WITH_MUTEX(&b) {} /* under nothing */
+  PKD_WITH_MUTEX(&b) {
+    PKD_WITH_WRLOCK(&l) {}
+  }
+  assert_verdict(0, 0);
+  PKD_WITH_MUTEX(&a) {
+    PKD_WITH_WRLOCK(&l) {}
+  }
+  assert_verdict(0, 1);
+}
+
 static void read_both(pkd_rwlock_t* outer, pkd_rwlock_t* inner, bool again) {
   if (again) {
     pkd_rwlock_rdlock_recursive(outer);
@@ -134,6 +206,23 @@ static void memory_that_is_forgotten_holds_new_locks(void** state) {
   assert_verdict(0, 0);
   nest(&a, &b);
   assert_verdict(0, 1);
+}
+
+static void what_lies_beside_forgotten_memory_is_known(void** state) {
+  static pkd_mutex_t m[6];
+
+  (void)state;
+  nest(&m[0], &m[1]);
+  nest(&m[2], &m[3]);
+  nest(&m[4], &m[5]);
+  pkd_deadlock_forget(&m[2], 2 * sizeof m[0]);
+  pkd_deadlock_forget(&m[2], 2 * sizeof m[0]);
+  nest(&m[3], &m[2]);
+  assert_verdict(0, 0);
+  nest(&m[1], &m[0]);
+  assert_verdict(0, 1);
+  nest(&m[5], &m[4]);
+  assert_verdict(0, 2);
 }
 
 static void nothing_is_seen_while_it_is_off(void** state) {
@@ -327,9 +416,15 @@ int main(int argc, char** argv) {
       TEST(three_orders_contradict_in_a_ring),
       TEST(a_try_contradicts_nothing),
       TEST(orders_under_one_gate_do_not_contradict),
+      TEST(a_gate_of_one_order_alone_is_none),
+      TEST(a_semaphore_is_in_no_order_and_no_gate),
+      TEST(a_lock_that_contradicts_twice_is_told_once),
+      TEST(an_old_ring_on_the_way_does_not_hide_a_new_one),
+      TEST(what_is_held_in_two_modes_is_given_up_by_mode),
       TEST(reads_contradict_only_where_somebody_writes),
       TEST(a_read_and_a_write_order_contradict),
       TEST(memory_that_is_forgotten_holds_new_locks),
+      TEST(what_lies_beside_forgotten_memory_is_known),
       TEST(nothing_is_seen_while_it_is_off),
       TEST(a_market_in_good_order_raises_no_alarm),
       TEST(threads_that_end_make_room_for_others),

@@ -233,6 +233,26 @@ static void destructors_of_a_thread_may_park(void** state) {
   pthread_key_delete(key);
 }
 
+/* Comes back in every round; in the last one the library has left. */
+static void park_in_the_last_round(void* arg) {
+  pkd_thread_t self = pkd_thread_self();
+
+  in_destructor = self.number == 0 ? pkd_thread_park(PKD_FOREVER) : 0;
+  pthread_setspecific(key, arg);
+}
+
+static void at_its_very_end_a_thread_has_no_handle(void** state) {
+  pthread_t thread;
+
+  (void)state;
+  in_destructor = 1;
+  pthread_key_create(&key, park_in_the_last_round);
+  pthread_create(&thread, NULL, set_key, &key);
+  pthread_join(thread, NULL);
+  assert_int_equal(in_destructor, -ESRCH);
+  pthread_key_delete(key);
+}
+
 static pkd_thread_t parents;
 
 static void park_in_the_child(void) {
@@ -301,6 +321,7 @@ int main(void) {
       cmocka_unit_test(the_nearer_deadline_names_the_end),
       cmocka_unit_test(a_parked_thread_is_cancelled),
       cmocka_unit_test(destructors_of_a_thread_may_park),
+      cmocka_unit_test(at_its_very_end_a_thread_has_no_handle),
       cmocka_unit_test(a_forked_child_may_park),
       cmocka_unit_test(signals_do_not_end_a_park),
   };

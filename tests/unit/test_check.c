@@ -13,11 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { KEYS = 16, EACH = 3 };
+enum { KEYS = 16, EACH = 3, CROWD = 40 };
 
 static pkd_waiter_t* root;
-static const void* keys[KEYS];
-static pkd_waiter_t waiters[KEYS][EACH];
+static const void* keys[CROWD];
+static pkd_waiter_t waiters[CROWD][CROWD];
 
 static unsigned bucket_of(const void* key) {
   return (unsigned)(pkd__hash(key) >> (64 - PKD_BUCKET_BITS));
@@ -34,24 +34,28 @@ static const char* fault(void) {
     assert_non_null(strstr(fault_, words));                                    \
   } while (0)
 
-/* A tree of KEYS queues of EACH waiters. */
-static int build(void** state) {
+/* A tree of `queues` with `each` waiters. */
+static void grow(unsigned queues, unsigned each) {
   uintptr_t address = 0x10000;
 
-  (void)state;
   root = NULL;
   memset(waiters, 0, sizeof waiters);
   keys[0] = (const void*)address;
-  for (unsigned k = 0; k < KEYS; address += 8) {
+  for (unsigned k = 0; k < queues; address += 8) {
     const void* key = (const void*)address;
 
     if (bucket_of(key) != bucket_of(keys[0]))
       continue;
     keys[k] = key;
-    for (unsigned i = 0; i < EACH; i++)
+    for (unsigned i = 0; i < each; i++)
       pkd__queue_push(pkd__queue_find(&root, key), key, &waiters[k][i], false);
     k++;
   }
+}
+
+static int build(void** state) {
+  (void)state;
+  grow(KEYS, EACH);
   return 0;
 }
 
@@ -71,6 +75,22 @@ static void whole_queues_pass(void** state) {
     }
   }
   assert_null(root);
+}
+
+/* Of a crowd the ends of each ring are looked at, and some rings. */
+static void a_crowd_is_looked_at_in_part(void** state) {
+  unsigned turn;
+
+  (void)state;
+  grow(CROWD, CROWD);
+  assert_null(fault());
+  waiters[0][CROWD / 2].prev = NULL; /* far from both ends */
+  assert_null(fault());
+  waiters[0][CROWD - 1].next = &waiters[0][1];
+  assert_fault("ring is broken");
+  grow(CROWD, 1);
+  (*a_child(&turn))->prev = NULL;
+  assert_fault("not queued");
 }
 
 static void a_ring_with_a_wrong_link_is_found(void** state) {
@@ -181,6 +201,7 @@ static void the_lot_stops_at_the_call_that_finds_it_broken(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(whole_queues_pass, build),
+      cmocka_unit_test_setup(a_crowd_is_looked_at_in_part, build),
       cmocka_unit_test_setup(a_ring_with_a_wrong_link_is_found, build),
       cmocka_unit_test_setup(a_waiter_that_is_not_queued_is_found, build),
       cmocka_unit_test_setup(a_waiter_for_another_address_is_found, build),
