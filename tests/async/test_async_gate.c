@@ -37,6 +37,18 @@ static void closing_waits_for_the_last_inside(void** state) {
   assert_int_equal(pkd_async_gate_destroy(&gate), 0);
 }
 
+static void more_than_can_be_counted_are_refused(void** state) {
+  const uint64_t full = UINT64_C(0xffffffff) << 32; /* who are inside */
+
+  (void)state;
+  fresh();
+  gate.word = full;
+  assert_int_equal(pkd_async_gate_enter(&gate), UV_EAGAIN);
+  assert_int_equal(pkd_async_gate_leave(&gate), 0);
+  assert_int_equal(pkd_async_gate_enter(&gate), 0);
+  assert_int_equal(pkd_async_gate_inside(&gate), UINT32_MAX);
+}
+
 static void a_cancelled_close_leaves_the_gate_shut(void** state) {
   (void)state;
   fresh();
@@ -127,6 +139,7 @@ static void a_thread_can_close_it_too(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       ON_A_LOOP(closing_waits_for_the_last_inside),
+      ON_A_LOOP(more_than_can_be_counted_are_refused),
       ON_A_LOOP(a_cancelled_close_leaves_the_gate_shut),
       ON_A_LOOP(nobody_is_inside_when_the_callback_runs),
       ON_A_LOOP(a_thread_can_close_it_too),

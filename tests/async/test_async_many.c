@@ -206,6 +206,38 @@ static void a_blocked_thread_can_be_cancelled(void** state) {
   assert_int_equal(pkd_async_mutex_unlock(&owner, &b), 0);
 }
 
+static int block_rc[4];
+static bool all_free;
+
+static void block_on_permits(void* arg, unsigned number) {
+  pkd_many_t many = {0};
+  pkd_many_item_t items[2] = {{.take = pkd_take_mutex(&a)},
+                              {.take = pkd_take_permits(&sem, 2)}};
+
+  (void)arg;
+  (void)number;
+  block_rc[0] = pkd_many_lock_blocking(&many, items, 2, PKD_FOREVER);
+  block_rc[1] = (int)pkd_async_sem_available(&sem);
+  pkd_many_unlock(&many);
+  items[1].take = pkd_take_permits(&sem, PKD_ASYNC_SEM_MAX + 1u);
+  block_rc[2] = pkd_many_lock_blocking(&many, items, 2, PKD_FOREVER);
+  items[1].take = (pkd_take_t){.object = &b}; /* of no kind */
+  block_rc[3] = pkd_many_lock_blocking(&many, items, 2, PKD_FOREVER);
+  all_free = !pkd_async_mutex_is_locked(&a);
+}
+
+static void a_thread_takes_permits_too_and_nothing_with_nonsense(void** state) {
+  (void)state;
+  fresh();
+  team_run(1, block_on_permits, NULL);
+  assert_int_equal(block_rc[0], 0);
+  assert_int_equal(block_rc[1], 1);
+  assert_int_equal(block_rc[2], UV_EINVAL);
+  assert_int_equal(block_rc[3], UV_EINVAL);
+  assert_true(all_free);
+  assert_int_equal(pkd_async_sem_available(&sem), 3);
+}
+
 static int cancelled; /* how often a cancel said 0 */
 
 static void cancel_from_elsewhere(void* arg, unsigned number) {
@@ -250,12 +282,21 @@ static void what_makes_no_sense_is_refused(void** state) {
                              {.take = pkd_take_key(&keyed, "ab", 2)},
                              {.take = pkd_take_key(&keyed, "aa", 2)}};
   pkd_many_item_t empty[1] = {{.take = {0}}};
+  pkd_many_item_t odd[2] = {{.take = pkd_take_key(&keyed, "", 0)},
+                            {.take = pkd_take_key(&keyed, "", 0)}};
 
   (void)state;
   fresh();
   assert_int_equal(pkd_many_trylock(&many, twice, 2), UV_EINVAL);
   assert_int_equal(pkd_many_trylock(&many, keys, 3), UV_EINVAL);
   assert_int_equal(pkd_many_trylock(&many, empty, 1), UV_EINVAL);
+  assert_int_equal(pkd_many_trylock(&many, odd, 2), UV_EINVAL);
+  odd[0].take = (pkd_take_t){.object = &b}; /* of no kind */
+  assert_int_equal(pkd_many_trylock(&many, odd, 1), UV_EINVAL);
+  odd[0].take = pkd_take_mutex(&b);
+  assert_int_equal(pkd_async_mutex_trylock(&odd[0].req, &a), 0);
+  assert_int_equal(pkd_many_trylock(&many, odd, 1), UV_EBUSY);
+  assert_int_equal(pkd_async_mutex_unlock(&odd[0].req, &a), 0);
   assert_int_equal(pkd_many_trylock(&many, twice, 0), UV_EINVAL);
   assert_int_equal(pkd_many_trylock(&many, NULL, 1), UV_EINVAL);
   assert_int_equal(pkd_many_trylock(NULL, twice, 1), UV_EINVAL);
@@ -336,6 +377,7 @@ int main(void) {
       ON_A_LOOP(a_failed_request_owns_nothing),
       ON_A_LOOP(a_timeout_that_passes_on_the_way_to_the_queue_counts),
       ON_A_LOOP(a_blocked_thread_can_be_cancelled),
+      ON_A_LOOP(a_thread_takes_permits_too_and_nothing_with_nonsense),
       ON_A_LOOP(cancel_from_another_thread_races_the_grants),
       ON_A_LOOP(what_makes_no_sense_is_refused),
       ON_A_LOOP(threads_and_tasks_never_deadlock_in_any_order),

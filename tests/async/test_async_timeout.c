@@ -242,6 +242,30 @@ static void many_timeouts_share_one_timer(void** state) {
   free(reqs);
 }
 
+/* Of those whose time is up at once, a turn of the loop ends some, the next ones
+ * the others. */
+static void a_crowd_whose_time_is_up_ends_in_turns(void** state) {
+  enum { CROWD = 600 };
+  static pkd_req_t reqs[CROWD];
+  struct actor owner;
+  uint64_t end;
+
+  (void)state;
+  memset(reqs, 0, sizeof reqs);
+  timeouts = 0;
+  own(&owner, 0, kind(0));
+  for (int i = 0; i < CROWD; i++) {
+    pkd_req_set_timeout(&reqs[i], 1);
+    assert_int_equal(pkd_async_mutex_lock(&loop_a, &reqs[i], &mutex, count), 0);
+  }
+  end = uv_hrtime() + 5000000;
+  WAIT_FOR(uv_hrtime() > end);
+  WAIT_FOR((turn_a(), pkd_loop_pending(&loop_a) == 0));
+  assert_int_equal(timeouts, CROWD);
+  assert_int_equal(waiting_at(&mutex), 0);
+  actor_release(&owner);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       IN_EACH_WORLD(a_wait_ends_when_its_time_is_up),
@@ -255,6 +279,7 @@ int main(void) {
       IN_ONE_WORLD(endless_timeouts_set_no_timer),
       IN_WORLD(a_blocking_wait_with_a_past_deadline_is_a_try, 2),
       IN_ONE_WORLD(many_timeouts_share_one_timer),
+      IN_ONE_WORLD(a_crowd_whose_time_is_up_ends_in_turns),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

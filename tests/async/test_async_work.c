@@ -104,6 +104,7 @@ static void cancel_works_until_the_work_has_begun(void** state) {
   assert_int_equal(pkd_work_cancel(&works[0]), UV_EINVAL);
   for (int i = 0; i < 3; i++)
     pkd_queue_work(&loop, &works[i], pkd_take_mutex(&mutex), run_held, after);
+  assert_int_equal(pkd_work_set_timeout(&works[1], 1), UV_EALREADY);
   assert_int_equal(pkd_work_cancel(&works[1]), 0);
   run_until(1);
   assert_int_equal(statuses[1], 1);
