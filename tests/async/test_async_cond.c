@@ -257,6 +257,49 @@ static void detach_ends_waits_at_both_queues(void** state) {
   all_is_free();
 }
 
+static struct actor lent; /* its ticket, to a thread */
+static int lent_rc[2];
+
+static void wait_with_a_loops_ticket(void* arg, unsigned number) {
+  pkd_async_cond_t* other = arg;
+
+  (void)number;
+  lent_rc[0] =
+      pkd_async_cond_wait_blocking(&lent.req, other, &mutex, PKD_FOREVER);
+  lent_rc[1] =
+      pkd_async_cond_wait_blocking(&lent.req, &cond, &mutex, PKD_FOREVER);
+}
+
+/* It is the loop's no more, once it was given up; but for a refusal. */
+static void a_thread_may_wait_with_the_ticket_of_a_loop(void** state) {
+  pkd_async_mutex_t others_mutex = PKD_ASYNC_MUTEX_INIT;
+  pkd_async_cond_t others_cond = PKD_ASYNC_COND_INIT;
+  struct actor other;
+  struct team team;
+
+  (void)state;
+  fresh();
+  actor_init(&other, 0, mutex_target(&others_mutex));
+  assert_int_equal(actor_start(&other), 0);
+  assert_int_equal(actor_wait(&other), 0);
+  other.target.cond = &others_cond;
+  assert_int_equal(actor_start(&other), 0);
+  own(&lent, 0);
+  assert_int_equal(pkd_loop_held(&loop_a), 1);
+  team_start(&team, 1, wait_with_a_loops_ticket, &others_cond);
+  WAIT_FOR(waiting_at(&cond) == 1 && !pkd_async_mutex_is_locked(&mutex));
+  assert_int_equal(pkd_loop_held(&loop_a), 0);
+  assert_int_equal(pkd_async_cond_signal(&cond), 1);
+  team_join(&team);
+  assert_int_equal(lent_rc[0], UV_EINVAL);
+  assert_int_equal(lent_rc[1], 0);
+  release(&lent);
+  assert_int_equal(pkd_async_cond_signal(&others_cond), 1);
+  assert_int_equal(actor_wait(&other), 0);
+  assert_int_equal(pkd_async_mutex_unlock(&other.req, &others_mutex), 0);
+  all_is_free();
+}
+
 static void misuse_is_told_and_changes_nothing(void** state) {
   pkd_async_mutex_t other = PKD_ASYNC_MUTEX_INIT;
   struct actor waiter, owner;
@@ -308,6 +351,7 @@ int main(void) {
       IN_EACH_WORLD(the_condition_may_be_freed_after_a_broadcast),
       IN_EACH_WORLD(a_closed_mutex_ends_the_wait),
       IN_ONE_WORLD(detach_ends_waits_at_both_queues),
+      IN_ONE_WORLD(a_thread_may_wait_with_the_ticket_of_a_loop),
       IN_ONE_WORLD(misuse_is_told_and_changes_nothing),
   };
 

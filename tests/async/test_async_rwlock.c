@@ -321,7 +321,7 @@ static void close_ends_waits_and_leaves_owners(void** state) {
 
 static void what_cannot_upgrade_is_told_so(void** state) {
   pkd_async_rwlock_t other = PKD_ASYNC_RWLOCK_INIT;
-  struct actor writer;
+  struct actor writer, reader;
   pkd_req_t req = {0};
 
   (void)state;
@@ -335,9 +335,14 @@ static void what_cannot_upgrade_is_told_so(void** state) {
   assert_int_equal(pkd_async_rwlock_unlock(&req, NULL), UV_EINVAL);
   assert_int_equal(pkd_async_rwlock_upgrade(&loop_a, NULL, &lock, NULL),
                    UV_EINVAL);
+  queue(&reader, 0, READ); /* undisturbed */
+  assert_int_equal(pkd_async_rwlock_tryupgrade(&reader.req, &lock),
+                   UV_EALREADY);
   assert_int_equal(pkd_async_rwlock_close(NULL), UV_EINVAL);
   assert_int_equal(pkd_async_rwlock_destroy(NULL), UV_EINVAL);
   actor_release(&writer);
+  assert_int_equal(actor_wait(&reader), 0);
+  actor_release(&reader);
   all_is_free();
 }
 
