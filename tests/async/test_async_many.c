@@ -53,6 +53,10 @@ static void mutexes_permits_and_keys_are_taken_together(void** state) {
   assert_int_equal(pkd_async_sem_available(&sem), 3);
   assert_int_equal(pkd_async_keyed_trylock(&other, &keyed, "x", 1), 0);
   assert_int_equal(pkd_async_keyed_unlock(&other, &keyed), 0);
+  assert_int_equal(pkd_many_trylock(&many, items, 4), 0);
+  assert_int_equal(pkd_async_sem_available(&sem), 1);
+  assert_int_equal(pkd_many_unlock(&many), 0);
+  assert_int_equal(pkd_async_sem_available(&sem), 3);
 }
 
 static void crosswise_requests_do_not_deadlock(void** state) {

@@ -180,6 +180,9 @@ static void misuse(int which) {
   case 11:
     pkd_rwlock_wrbump(&l);
     break;
+  case 13:
+    pkd_rwlock_rdupgrade(&l);
+    break;
   case 12:
     l.word = READERS_MAX * 32;
     pkd_rwlock_rdlock(&l);
@@ -191,7 +194,7 @@ static void misuse(int which) {
 
 static void misuse_stops_the_program_with_one_line(void** state) {
   (void)state;
-  for (int which = 0; which < 13; which++) {
+  for (int which = 0; which < 14; which++) {
     char line[256] = "";
     int status = 0;
     int tube[2];
