@@ -237,8 +237,8 @@ static void acquire_and_lock(void* arg, unsigned number) {
   WAIT_FOR(count_of(&go_on) == 1);
 }
 
-/* As long as nobody has released it who had acquired it, anybody may. */
-static void cross_a_semaphore(bool by_stranger) {
+/* Unless only those release it who have acquired it, anybody may. */
+static void cross_a_semaphore(bool by_stranger, bool by_holder) {
   struct crew crew;
 
   sem = (pkd_sem_t)PKD_SEM_INIT(1);
@@ -246,6 +246,10 @@ static void cross_a_semaphore(bool by_stranger) {
   locked = go_on = 0;
   if (by_stranger) {
     sem = (pkd_sem_t)PKD_SEM_INIT(0);
+    pkd_sem_release(&sem, 1);
+  }
+  if (by_holder) {
+    pkd_sem_acquire(&sem, 1);
     pkd_sem_release(&sem, 1);
   }
   pkd_mutex_lock(&a);
@@ -260,9 +264,11 @@ static void cross_a_semaphore(bool by_stranger) {
 
 static void a_semaphore_that_is_no_lock_is_in_no_ring(void** state) {
   (void)state;
-  cross_a_semaphore(false);
+  cross_a_semaphore(false, false);
   watch(NULL);
-  cross_a_semaphore(true);
+  cross_a_semaphore(true, false);
+  watch(NULL);
+  cross_a_semaphore(true, true);
 }
 
 static void report_and_exit(void* data, const pkd_deadlock_report_t* report) {
