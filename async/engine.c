@@ -63,7 +63,6 @@ static bool is_overtaken(struct round* round, const pkd_req_t* req);
 static bool nobody_overtakes(struct round* round);
 static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
                              enum pkd__kind kind);
-static bool is_stuck(const pkd_req_t* req);
 static uint64_t finish(void* arg, const pkd_unpark_result_t* result);
 static bool hand_out(struct round* round, pkd_req_t* req);
 static void write_back(struct round* round, bool have_more);
@@ -261,7 +260,7 @@ static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
     return (word & face->climbing) != 0 && kept == 0 ? PKD_UNPARK_SKIP
                                                      : PKD_UNPARK_STOP;
   if (grant != PKD__REFUSED && req != round->to && round->near == NULL &&
-      is_stuck(req) && pkd__grant_revocable(face, req, grant)) {
+      pkd__grant_waits(face, req, grant)) {
     pkd__grant_put_off(req, kind);
     round->taken[round->count++] = req;
     return PKD_UNPARK_SKIP;
@@ -305,12 +304,6 @@ void pkd__begin_patience(const struct pkd__face* face, const void* object,
                          pkd_req_t* req) {
   if ((pkd__word(face, object) & face->overtakes) != 0)
     req->extra[2] = pkd_now() + PATIENCE;
-}
-
-/* Is its loop stuck? Then it has its turn when the loop comes to it. */
-static bool is_stuck(const pkd_req_t* req) {
-  /* relaxed: a hint; who is granted all the same is noted, and taken back */
-  return req->via.home != NULL && pkd__load_relaxed(&req->via.home->stuck);
 }
 
 static uint64_t finish(void* arg, const pkd_unpark_result_t* result) {

@@ -41,6 +41,8 @@ struct pkd__in_lot {
   bool (*revoke)(pkd_req_t* req, uint32_t state);
   /* Turns a grant into ownership. @return the state before */
   uint32_t (*settle)(pkd_req_t* req);
+  /* As pkd__dispatch_to(): `to` waits again, which was away. NULL: nobody ever is */
+  bool (*dispatch_to)(pkd_req_t* to);
 };
 
 struct pkd__face {

@@ -9,6 +9,7 @@
  * back what was granted, that keeps the object in place. */
 #include "grant.h"
 
+#include "keyed.h"
 #include "queue.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@ uint32_t pkd__away;
 
 struct revocation {
   struct pkd__home* home;
-  pkd_waiter_t* waiter; /* not to be touched unless it is in the list */
+  pkd_waiter_t* waiter; /* or NULL; not to be touched unless in the list */
   const void* key;
 };
 
@@ -26,7 +27,10 @@ struct look {
   pkd_deadline_t next;
 };
 
+static void append(struct pkd__home* home, pkd_waiter_t* waiter);
 static void unlist(struct pkd__home* home, pkd_waiter_t* waiter);
+static void forget(struct pkd__home* home, pkd_waiter_t* waiter);
+static int come_to(void* arg);
 static int come_back(void* arg);
 static void look_at(void* arg, struct pkd__home* home);
 static bool next_overdue(struct pkd__home* home, struct look* look,
@@ -43,7 +47,7 @@ static void count_away(int by) {
 
 bool pkd__grant_revocable(const struct pkd__face* face, const pkd_req_t* req,
                           unsigned grant) {
-  return face->in_lot == NULL && (grant & (PKD__PASSES | PKD__FINAL)) == 0 &&
+  return (grant & (PKD__PASSES | PKD__FINAL)) == 0 &&
          pkd__kept(face, pkd__want(req)) == 0 && !pkd__many_has(req);
 }
 
@@ -56,6 +60,20 @@ void pkd__grant_note(struct pkd__home* home, pkd_req_t* req) {
   if (!pkd__grant_revocable(face, req, pkd__grant_of(state)))
     return;
   uv_mutex_lock(&home->lock);
+  if (face->in_lot == NULL) {
+    append(home, waiter);
+  } else {
+    if (home->keys++ == 0)
+      home->keys_since = pkd_lot_due(pkd_now());
+    home->keys_new++;
+    /* relaxed: as there */
+    pkd__store_relaxed(&waiter->due, home->number);
+  }
+  uv_mutex_unlock(&home->lock);
+}
+
+/* Under the home's lock. */
+static void append(struct pkd__home* home, pkd_waiter_t* waiter) {
   /* relaxed: the lock orders it; who looks without has been posted it */
   pkd__store_relaxed(&waiter->due, pkd_lot_due(pkd_now()));
   waiter->child[0] = NULL;
@@ -66,7 +84,6 @@ void pkd__grant_note(struct pkd__home* home, pkd_req_t* req) {
     home->newest->child[0] = waiter;
   home->newest = waiter;
   home->undelivered++;
-  uv_mutex_unlock(&home->lock);
 }
 
 /* Under the home's lock. */
@@ -77,6 +94,21 @@ static void unlist(struct pkd__home* home, pkd_waiter_t* waiter) {
   *(older == NULL ? &home->oldest : &older->child[0]) = younger;
   *(younger == NULL ? &home->newest : &younger->child[1]) = older;
   home->undelivered--;
+}
+
+/* It is noted no more. Under the home's lock. */
+static void forget(struct pkd__home* home, pkd_waiter_t* waiter) {
+  /* relaxed: its kind stays what it is while it is noted */
+  enum pkd__kind kind = pkd__kind_of(pkd__load_relaxed(&waiter->state));
+
+  if (kind != PKD__KIND_KEYED) {
+    unlist(home, waiter);
+  } else {
+    home->keys--;
+    home->keys_since = pkd_lot_due(pkd_now());
+    if (home->keys_new > home->keys)
+      home->keys_new = home->keys;
+  }
   /* (G1) release, pairs with (G2). The last touch, for the loop may look without
    * the lock; and if the watchdog took it out, with it comes the state. */
   pkd__store_release(&waiter->due, 0);
@@ -87,15 +119,19 @@ static void unlist(struct pkd__home* home, pkd_waiter_t* waiter) {
 bool pkd__grant_met_noted(struct pkd__home* home, pkd_req_t* req) {
   pkd_waiter_t* waiter = &req->waiter;
   const void* key = pkd__object_of(req);
+  const struct pkd__in_lot* in_lot;
   uint32_t state;
 
   /* (G2) acquire, pairs with (G1); that it was set came with the mail */
   if (pkd__load_acquire(&waiter->due) != 0) {
-    uv_mutex_lock(&home->lock);
-    /* relaxed: under the lock that guards it */
-    if (pkd__load_relaxed(&waiter->due) != 0)
-      unlist(home, waiter);
-    uv_mutex_unlock(&home->lock);
+    struct revocation met = {.home = home, .waiter = waiter};
+
+    /* relaxed: its kind is what it was when it was posted. Who holds a key is in
+     * the lot, which may be looking at `due`. */
+    if (pkd__kind_of(pkd__load_relaxed(&waiter->state)) == PKD__KIND_KEYED)
+      pkd_lot_enqueue(key, waiter, come_to, &met);
+    else
+      come_to(&met);
   }
   /* (S2) acquire, pairs with (S1) */
   state = pkd__load_acquire(&waiter->state);
@@ -108,7 +144,20 @@ bool pkd__grant_met_noted(struct pkd__home* home, pkd_req_t* req) {
   pkd__home_wait_again(home, req);
   if (pkd_lot_remove_if(waiter, come_back, req, NULL, NULL) == -ENOENT)
     return true; /* another end came meanwhile */
-  return pkd__dispatch_to(key, req);
+  in_lot = pkd__face_of(pkd__kind_of(state))->in_lot;
+  return in_lot != NULL ? in_lot->dispatch_to(req) : pkd__dispatch_to(key, req);
+}
+
+/* The loop has come to it: it is noted no more. Of a key under the lot's lock. */
+static int come_to(void* arg) {
+  struct revocation* met = arg;
+
+  uv_mutex_lock(&met->home->lock);
+  /* relaxed: under the lock that guards it */
+  if (pkd__load_relaxed(&met->waiter->due) != 0)
+    forget(met->home, met->waiter);
+  uv_mutex_unlock(&met->home->lock);
+  return 0; /* it stays where it is */
 }
 
 /* Under the lot's lock: `req` is queued, and so it is away still. */
@@ -144,19 +193,29 @@ pkd_deadline_t pkd__grants_look(pkd_deadline_t now) {
 }
 
 /* The youngest first: each goes to the head of its queue, so those of one object
- * stand there as they stood before. */
+ * stand there as they stood before. Keys have never left their places. */
 static void look_at(void* arg, struct pkd__home* home) {
   struct look* look = arg;
   struct revocation revocation = {.home = home};
+  bool overdue;
 
-  while (next_overdue(home, look, &revocation)) {
+  while ((overdue = next_overdue(home, look, &revocation)) &&
+         revocation.waiter != NULL) {
     if (pkd_lot_enqueue_front(revocation.key, revocation.waiter, take_back,
                               &revocation) == 0)
       pkd__dispatch(revocation.key);
   }
+  if (!overdue)
+    return;
+  /* What is noted from here on is for the next walk. */
+  uv_mutex_lock(&home->lock);
+  home->keys_new = 0;
+  uv_mutex_unlock(&home->lock);
+  pkd__keyed_take_back(home);
 }
 
-/* The youngest grant of a home that is stuck; or when it may be. */
+/* Is the home stuck? Then the youngest grant in its list, if there is one; or when
+ * it may be. */
 static bool next_overdue(struct pkd__home* home, struct look* look,
                          struct revocation* revocation) {
   /* relaxed: a setting, which counts from now on */
@@ -167,16 +226,15 @@ static bool next_overdue(struct pkd__home* home, struct look* look,
   if (patience == 0)
     return false;
   uv_mutex_lock(&home->lock);
-  if (home->oldest != NULL) {
-    /* relaxed: under the lock that guards it */
-    uint32_t since = pkd__load_relaxed(&home->oldest->due);
-    int32_t age = (int32_t)(pkd_lot_due(look->now) - since);
-    uint64_t lain = age < 0 ? 0 : (uint64_t)age << PKD__DUE_TICK;
+  if (home->oldest != NULL || home->keys_new != 0) {
+    uint64_t lain = pkd__grants_lain(home, look->now);
 
+    /* relaxed: under the lock that guards it */
     stuck = lain >= patience || pkd__load_relaxed(&home->stuck);
     end -= stuck ? 0 : lain;
     revocation->waiter = home->newest;
-    revocation->key = pkd__key_of(home->newest);
+    if (home->newest != NULL)
+      revocation->key = pkd__key_of(home->newest);
   }
   if (stuck)
     pkd__store_relaxed(&home->stuck, true); /* relaxed: see pkd__grant_met */
@@ -184,6 +242,24 @@ static bool next_overdue(struct pkd__home* home, struct look* look,
   if (end < look->next)
     look->next = end;
   return stuck;
+}
+
+static uint64_t lain_since(uint32_t since, pkd_deadline_t now) {
+  int32_t age = (int32_t)(pkd_lot_due(now) - since);
+
+  return age < 0 ? 0 : (uint64_t)age << PKD__DUE_TICK;
+}
+
+uint64_t pkd__grants_lain(const struct pkd__home* home, pkd_deadline_t now) {
+  uint64_t lain = 0;
+  uint64_t keys = 0;
+
+  if (home->oldest != NULL)
+    /* relaxed: under the lock that guards it */
+    lain = lain_since(pkd__load_relaxed(&home->oldest->due), now);
+  if (home->keys != 0)
+    keys = lain_since(home->keys_since, now);
+  return lain > keys ? lain : keys;
 }
 
 /* Under the lot's lock of the key. */
@@ -198,7 +274,7 @@ static int take_back(void* arg) {
     taken = give_back(pkd__req_of(waiter));
     home->revoked += taken;
     /* If it was not taken back, it may be gone after this. */
-    unlist(home, waiter);
+    forget(home, waiter);
   }
   uv_mutex_unlock(&home->lock);
   return taken;
@@ -227,4 +303,19 @@ static bool give_back(pkd_req_t* req) {
   } while (!pkd__word_cas(face, object, word,
                           face->left(word, pkd__want(req)) | face->queued));
   return true;
+}
+
+bool pkd__grant_take_key(struct pkd__home* home, pkd_req_t* req, bool stays) {
+  bool taken = false;
+
+  uv_mutex_lock(&home->lock);
+  if (pkd__grant_is_key_of(home, req)) {
+    taken = !stays;
+    home->revoked += taken;
+    if (taken)
+      pkd__grant_put_off(req, PKD__KIND_KEYED);
+    forget(home, &req->waiter);
+  }
+  uv_mutex_unlock(&home->lock);
+  return taken;
 }

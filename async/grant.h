@@ -25,10 +25,17 @@
  * only such requests wait: "free implies no waiter who is not away". A newcomer
  * cannot know, and looks (pkd__dispatch) once it is queued.
  *
+ * Who holds a key stands in the lot, GRANTED or not (keyed.c), and has no room for
+ * a place in a list. So of keys a home only counts those that lie undelivered; each
+ * has the home's number in waiter.due, and is found by a walk of the lot, if that
+ * has to be (keyed_grant.c): when the loop has come to none of them for too long.
+ * Such a request does not leave its place, and changes under the lot's lock of its
+ * name only; that it is noted still is looked at under the home's lock, too.
+ *
  * The list of a home is guarded by its `lock`, which nests inside that of the
  * lot: an entry is there from the grant until the loop or the watchdog takes it
  * out, and both do that before anything else, so what is in the list is alive.
- * waiter.due is the time of the grant, and 0 of who is not in the list. */
+ * waiter.due is the time of the grant, and 0 of who is not noted. */
 #ifndef PKD_ASYNC_GRANT_H
 #define PKD_ASYNC_GRANT_H
 
@@ -47,6 +54,15 @@ extern uint32_t pkd__away;
  * way back, or if the request keeps what it owned before. */
 bool pkd__grant_revocable(const struct pkd__face* face, const pkd_req_t* req,
                           unsigned grant);
+
+/** Is the loop of `req` stuck, which is queued and could be granted that? Then it
+ * has its turn when the loop comes to it. */
+static inline bool pkd__grant_waits(const struct pkd__face* face,
+                                    const pkd_req_t* req, unsigned grant) {
+  /* relaxed: a hint; who is granted all the same is noted, and taken back */
+  return req->via.home != NULL && pkd__load_relaxed(&req->via.home->stuck) &&
+         pkd__grant_revocable(face, req, grant);
+}
 
 /** `req` was granted something just now, and is about to be posted; under the
  * lot's lock, or by its loop at the start. */
@@ -74,6 +90,25 @@ void pkd__grant_put_off(pkd_req_t* req, enum pkd__kind kind);
 /** A request that stood in `state` has left its queue without a grant; under the
  * lot's lock. */
 void pkd__grant_ended(uint32_t state);
+
+/** Is `req`, which stands at the name of a key, noted for `home`? Under the lot's
+ * lock, and only a hint. */
+static inline bool pkd__grant_is_key_of(const struct pkd__home* home,
+                                        const pkd_req_t* req) {
+  /* relaxed, both: looked at again, under the home's lock */
+  return pkd__load_relaxed(&req->waiter.due) == home->number &&
+         pkd__load_relaxed(&req->waiter.state) ==
+             pkd__state_granted(PKD__KIND_KEYED, PKD__ADMITTED);
+}
+
+/** Takes the grant of such a key back, if it is noted for `home` still, or only
+ * forgets that it was, if it `stays`. Under the lot's lock of its name.
+ * @return true: it is queued, and away */
+bool pkd__grant_take_key(struct pkd__home* home, pkd_req_t* req, bool stays);
+
+/** For how many nanoseconds the oldest has lain there at `now`; of keys, for how
+ * long the loop has come to none. Under the home's lock. */
+uint64_t pkd__grants_lain(const struct pkd__home* home, pkd_deadline_t now);
 
 /** Takes back what is overdue at `now` (pkd_now()).
  * @return when to look next */

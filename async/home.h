@@ -36,6 +36,7 @@ struct pkd__home {
   uv_loop_t* uv;
   uint64_t attacher; /* number of the thread that attached it */
   uint64_t epoch;    /* milliseconds of uv_hrtime at the attach */
+  uint32_t number;   /* not 0, and its own: see grant.h */
   uv_async_t bell;   /* always unref'd: its flags change only when it is closed,
                         so that any thread may ask whether it is closing */
 
@@ -76,7 +77,11 @@ struct pkd__home {
   pkd_waiter_t* oldest; /* under `lock`: the list, by child[0] to the younger */
   pkd_waiter_t* newest; /* ... and by child[1] to the older */
   size_t undelivered;   /* ... its length */
-  uint64_t revoked;     /* ... how many were taken back */
+  size_t keys;          /* ... and how many keys, which are in no list */
+  size_t keys_new;      /* ... of them, noted since they were looked for */
+  uint32_t
+      keys_since;   /* ... a pkd_lot_due(): the loop has come to none since */
+  uint64_t revoked; /* ... how many were taken back */
 
   /* under the registry's lock */
   struct pkd__home* next;
@@ -86,9 +91,10 @@ struct pkd__home {
 extern struct pkd__home pkd__home_gone;
 
 /** Homes that somebody has to ring once the lot's lock is dropped. */
+#define PKD__BELLS 32u
 struct pkd__bells {
   unsigned count;
-  struct pkd__home* home[32];
+  struct pkd__home* home[PKD__BELLS];
 };
 
 /** Hands a request whose wait is over to its loop; it is the loop's from here.

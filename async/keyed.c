@@ -12,7 +12,11 @@
  * in one queue. Each compares the key itself and passes the others by, so that
  * costs time and nothing else. One rule serves all cases: *if the first of a key
  * only waits, it is granted*. It is applied when one has queued up behind a
- * stranger, and by who leaves.
+ * stranger, or behind one who is away; by who leaves; and for who comes back.
+ *
+ * Who is away (grant.h) is passed by: the first is the first who is not. When that
+ * one has the key, it goes to the head of the queue, so that it is the first still
+ * when those it has passed have come back.
  *
  * A holder leaves the queue before its state says so, under the same hold of the
  * lock; and a grant is settled (delivered or not) under the lock, too. So whoever
@@ -20,42 +24,27 @@
 #include "keyed.h"
 
 #include "engine.h"
+#include "grant.h"
 #include "home.h"
 #include "request.h"
 
 #include <string.h>
 
-/* How many names there are where addresses have no bit to spare; a test makes
- * it three, on any machine, so that many keys share each. */
-#if !defined(PKD_KEYED_NAMES) && UINTPTR_MAX <= UINT32_MAX
-#define PKD_KEYED_NAMES 65536
-#endif
-
-/* Then a request has to remember its mutex, too. */
-#ifdef PKD_KEYED_NAMES
-enum { MUTEX = sizeof(((pkd_req_t*)0)->extra) / sizeof(uint64_t) - 1 };
-#define INLINE (MUTEX * sizeof(uint64_t))
-#else
-#define INLINE PKD_ASYNC_KEY_INLINE
-#endif
-
-#define ODD UINT64_C(0x9e3779b97f4a7c15)
-#define ODD_INVERSE UINT64_C(0xf1de83e19937733d) /* ODD * it = 1, modulo 2^64 */
-
 /* One look at the queue of a name, for the key of `req`. */
 struct look {
   pkd_req_t* req;
-  bool leave;        /* `req` leaves, if it stands there in this state ... */
-  uint32_t expect;   /* ... */
-  uint32_t then;     /* ... and is in this one afterwards */
-  bool left;         /* it did */
-  bool met;          /* one with that key stands there, who does not leave */
-  bool preceded;     /* ... and is not `req` */
-  pkd_req_t* chosen; /* ... and was granted the key */
+  bool leave;          /* `req` leaves, if it stands there in this state ... */
+  uint32_t expect;     /* ... */
+  uint32_t then;       /* ... and is in this one afterwards */
+  bool left;           /* it did */
+  bool met;            /* one with that key stands there, who does not leave */
+  bool preceded;       /* ... and is not `req` */
+  pkd_req_t* chosen;   /* ... and was granted the key */
+  bool passed;         /* it stands behind others who are away */
+  const pkd_req_t* to; /* its loop has it in hand: not to be posted */
+  bool came;           /* it was granted */
 };
 
-static const pkd_async_keyed_t* keyed_of(const pkd_req_t* req);
-static bool same_key(const pkd_req_t* a, const pkd_req_t* b);
 static void look_at(struct look* look);
 
 /* --- the calls ------------------------------------------------------------- */
@@ -103,7 +92,7 @@ int pkd_async_keyed_unlock(pkd_req_t* req, pkd_async_keyed_t* keyed) {
     return UV_EINVAL;
   /* (S2) acquire, pairs with (S1) */
   if (pkd__load_acquire(&req->waiter.state) != look.expect ||
-      keyed_of(req) != keyed)
+      pkd__keyed_owner(req) != keyed)
     return UV_EPERM;
   home = req->via.home;
   look_at(&look);
@@ -126,13 +115,7 @@ int pkd__keyed_prepare(pkd_req_t* req, pkd_async_keyed_t* keyed,
   /* (K2) acquire, pairs with (K1): who closed it is done with it */
   if (pkd__load_acquire(&keyed->closed) != 0)
     return UV_ESHUTDOWN;
-  if (length > INLINE)
-    memcpy(req->extra, &key, sizeof key);
-  else if (length != 0)
-    memcpy(req->extra, key, length);
-#ifdef PKD_KEYED_NAMES
-  req->extra[MUTEX] = (uintptr_t)keyed;
-#endif
+  pkd__key_set(req, keyed, key, length);
   return 0;
 }
 
@@ -202,9 +185,16 @@ struct joining {
   pkd_req_t* req;
   const pkd_async_keyed_t* keyed; /* if it would wait; else NULL */
   bool free;                      /* nobody stood there: it holds the key */
-  bool stranger;                  /* the oldest is there for another key */
-  bool shut;                      /* it may not wait */
+  bool stranger; /* the oldest is there for another key, or is away */
+  bool shut;     /* it may not wait */
 };
+
+/* Under the lot's lock: is `req` queued, and passed by? */
+static bool is_away(const pkd_req_t* req) {
+  /* relaxed, both: the lot's lock guards it; see grant.h */
+  return pkd__load_relaxed(&pkd__away) != 0 &&
+         pkd__is_away(pkd__load_relaxed(&req->waiter.state));
+}
 
 /* Under the lot's lock. What a request that does not wait leaves in its state,
  * IDLE, makes it a holder in the eyes of the others. */
@@ -212,7 +202,8 @@ static int join(void* arg, pkd_waiter_t* oldest) {
   struct joining* j = arg;
 
   j->free = oldest == NULL;
-  j->stranger = oldest != NULL && !same_key(pkd__req_of(oldest), j->req);
+  j->stranger = oldest != NULL && (is_away(pkd__req_of(oldest)) ||
+                                   !pkd__same_key(pkd__req_of(oldest), j->req));
   if (j->free || j->keyed == NULL)
     return j->free || j->stranger;
   /* (K2) acquire, pairs with (K1). A close that will not find it in the queue has
@@ -226,7 +217,8 @@ static int join(void* arg, pkd_waiter_t* oldest) {
 }
 
 static int start(pkd_req_t* req, bool wait) {
-  struct joining joining = {.req = req, .keyed = wait ? keyed_of(req) : NULL};
+  struct joining joining = {.req = req,
+                            .keyed = wait ? pkd__keyed_owner(req) : NULL};
   struct look look = {.req = req};
 
   if (pkd_lot_enqueue_behind(pkd__object_of(req), &req->waiter, join,
@@ -248,31 +240,37 @@ static int start(pkd_req_t* req, bool wait) {
 /* Under the lot's lock: is `req` still one of those who wait? */
 static int only_waits(void* req) {
   /* relaxed: under the lot's lock */
-  return pkd__load_relaxed(&((pkd_req_t*)req)->waiter.state) ==
-         pkd__state(PKD__QUEUED, PKD__KIND_KEYED);
+  return pkd__step_of(pkd__load_relaxed(&((pkd_req_t*)req)->waiter.state)) ==
+         PKD__QUEUED;
 }
 
 struct ending {
   pkd_req_t* req;
   enum pkd__step step;
+  bool away;
 };
 
 static void ended(void* arg, const void* key, int was_last) {
-  const struct ending* ending = arg;
+  struct ending* ending = arg;
+  uint32_t* state = &ending->req->waiter.state;
+  uint32_t old = pkd__load_relaxed(state); /* relaxed: under the lot's lock */
 
   (void)key;
   (void)was_last;
-  /* (S1) release, pairs with (S2) and (S5) */
-  pkd__store_release(&ending->req->waiter.state,
-                     pkd__state(ending->step, PKD__KIND_KEYED));
+  ending->away = pkd__is_away(old);
+  pkd__grant_ended(old);
+  /* (S1) release, pairs with (S2) and (S5); who is away may be gone after it */
+  pkd__store_release(state, pkd__state(ending->step, PKD__KIND_KEYED));
 }
 
 /* Nobody waits for one who only waits: nobody else has to be looked at. */
 static bool end(pkd_req_t* req, enum pkd__step step, bool* away) {
-  struct ending ending = {req, step};
+  struct ending ending = {req, step, false};
+  bool done =
+      pkd_lot_remove_if(&req->waiter, only_waits, req, ended, &ending) == 0;
 
-  *away = false;
-  return pkd_lot_remove_if(&req->waiter, only_waits, req, ended, &ending) == 0;
+  *away = ending.away;
+  return done;
 }
 
 static bool take_back(pkd_req_t* req, uint32_t state) {
@@ -316,170 +314,166 @@ static uint32_t settle(pkd_req_t* req) {
   return settling.state;
 }
 
+/* It was away, and waits again. */
+static bool dispatch_to(pkd_req_t* to) {
+  struct look look = {.req = to, .to = to};
+
+  look_at(&look);
+  return look.came;
+}
+
 static const struct pkd__in_lot in_lot = {
     .start = start,
     .end = end,
     .revoke = take_back,
     .settle = settle,
+    .dispatch_to = dispatch_to,
 };
 
 const struct pkd__face pkd__face_keyed = {.in_lot = &in_lot};
 
 /* --- one look -------------------------------------------------------------- */
 
+struct round {
+  struct look* look;
+  struct pkd__bells bells;
+  pkd_parker_t* parker;
+  struct pkd__home* home; /* if a key that was granted to it is taken back */
+};
+
+/* Is it passed by, as its loop is stuck? Then it lies in its mailbox as well from
+ * now on. One bell may have to be left for who is granted the key. */
+static bool put_off(struct round* round, pkd_req_t* req) {
+  if (req == round->look->to || round->bells.count + 1 >= PKD__BELLS ||
+      !pkd__grant_waits(&pkd__face_keyed, req, PKD__ADMITTED))
+    return false;
+  pkd__grant_put_off(req, PKD__KIND_KEYED);
+  pkd__home_post(req->via.home, req, &round->bells);
+  return true;
+}
+
+/* The first of the key who is not away. */
+static void meet(struct look* look, pkd_req_t* req, bool waits) {
+  look->met = true;
+  look->preceded = req != look->req;
+  if (!waits)
+    return;
+  look->chosen = req;
+  /* (S1) release, pairs with (S2) and (S5) */
+  pkd__store_release(&req->waiter.state,
+                     pkd__state_granted(PKD__KIND_KEYED, PKD__ADMITTED));
+}
+
 static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
-  struct look* look = arg;
+  struct round* round = arg;
+  struct look* look = round->look;
   pkd_req_t* req = pkd__req_of(waiter);
   uint32_t state = pkd__load_relaxed(&waiter->state); /* relaxed: as settled */
+  bool waits = pkd__step_of(state) == PKD__QUEUED;
 
-  if (!same_key(req, look->req))
+  if (look->met && (!look->leave || look->left))
+    return PKD_UNPARK_STOP;
+  if (!pkd__same_key(req, look->req))
     return PKD_UNPARK_SKIP;
   if (req == look->req && look->leave && state == look->expect) {
     look->left = true;
     return PKD_UNPARK_TAKE;
   }
-  if (!look->met) { /* the first of the key */
-    look->met = true;
-    look->preceded = req != look->req;
-    if (state == pkd__state(PKD__QUEUED, PKD__KIND_KEYED)) {
-      look->chosen = req;
-      /* (S1) release, pairs with (S2) and (S5) */
-      pkd__store_release(&waiter->state,
-                         pkd__state_granted(PKD__KIND_KEYED, PKD__ADMITTED));
-    }
+  if (look->met)
+    return PKD_UNPARK_SKIP;
+  if (waits && (pkd__is_away(state) || put_off(round, req))) {
+    look->passed = true;
+    return PKD_UNPARK_SKIP;
   }
+  meet(look, req, waits);
+  if (look->passed)
+    return PKD_UNPARK_FRONT;
   return look->leave && !look->left ? PKD_UNPARK_SKIP : PKD_UNPARK_STOP;
-}
-
-struct round {
-  struct look* look;
-  struct pkd__bells bells;
-  pkd_parker_t* parker;
-};
-
-static pkd_unpark_op_t decide_in_round(void* arg, pkd_waiter_t* waiter) {
-  return decide(((struct round*)arg)->look, waiter);
 }
 
 /* Who left is out of the queue by now. */
 static uint64_t finish(void* arg, const pkd_unpark_result_t* result) {
   struct round* round = arg;
-  const struct look* look = round->look;
+  struct look* look = round->look;
+  pkd_req_t* chosen = look->chosen;
+  struct pkd__home* home;
 
   (void)result;
   if (look->left)
     /* (S1) release, pairs with (D2) too: what it did shows to its next start */
     pkd__store_release(&look->req->waiter.state, look->then);
-  if (look->chosen != NULL && look->chosen->via.home == NULL)
-    round->parker = (pkd_parker_t*)look->chosen->link.next;
-  else if (look->chosen != NULL)
-    pkd__home_post(look->chosen->via.home, look->chosen, &round->bells);
+  if (chosen == NULL)
+    return 0;
+  look->came = chosen == look->to;
+  home = chosen->via.home;
+  if (home == NULL)
+    round->parker = (pkd_parker_t*)chosen->link.next;
+  if (home == NULL || look->came)
+    return 0;
+  /* relaxed: a setting, which counts from now on */
+  if (pkd__load_relaxed(&home->patience) != 0)
+    pkd__grant_note(home, chosen);
+  pkd__home_post(home, chosen, &round->bells);
   return 0;
+}
+
+static void look_through(struct round* round, const void* name,
+                         pkd_decide_cb decide_op) {
+  round->bells.count = 0;
+  round->parker = NULL;
+  pkd_lot_unpark_filter(name, decide_op, finish, round);
+  if (round->parker != NULL)
+    pkd_parker_wake(round->parker);
+  pkd__bells_ring(&round->bells);
 }
 
 static void look_at(struct look* look) {
   struct round round;
 
   round.look = look;
-  round.bells.count = 0;
-  round.parker = NULL;
-  pkd_lot_unpark_filter(pkd__object_of(look->req), decide_in_round, finish,
-                        &round);
-  if (round.parker != NULL)
-    pkd_parker_wake(round.parker);
-  pkd__bells_ring(&round.bells);
+  look_through(&round, pkd__object_of(look->req), decide);
 }
 
-/* --- keys and names -------------------------------------------------------- */
+/* --- taken back ------------------------------------------------------------ */
 
-static const void* bytes_of(const pkd_req_t* req) {
-  const void* key = req->extra;
+/* The first that is noted for the home stays at its place, which is the first of
+ * its key, and is passed by. A closed mutex keeps its owners. */
+static pkd_unpark_op_t decide_overdue(void* arg, pkd_waiter_t* waiter) {
+  struct round* round = arg;
+  struct look* look = round->look;
+  pkd_req_t* req = pkd__req_of(waiter);
+  const pkd_async_keyed_t* keyed;
 
-  if (pkd__want(req) > INLINE)
-    memcpy(&key, req->extra, sizeof key);
-  return key;
-}
-
-/* The finaliser of MurmurHash3, word by word. Good enough to spread; that keys
- * which agree in it are told apart does not depend on it. */
-static uint64_t mix(uint64_t h) {
-  h = (h ^ h >> 33) * UINT64_C(0xff51afd7ed558ccd);
-  h = (h ^ h >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
-  return h ^ h >> 33;
-}
-
-static uint64_t hash(const void* key, size_t length) {
-  static const char anchor; /* its address differs from run to run */
-  uint64_t h = (uint64_t)(uintptr_t)&anchor + length * ODD;
-  const unsigned char* rest = key;
-
-  while (length != 0) {
-    size_t n = length < 8 ? length : 8;
-    uint64_t word = 0;
-
-    memcpy(&word, rest, n);
-    h = mix(h ^ word);
-    rest += n;
-    length -= n;
+  if (look->req != NULL)
+    return decide(arg, waiter);
+  if (!pkd__grant_is_key_of(round->home, req))
+    return PKD_UNPARK_SKIP;
+  keyed = pkd__keyed_owner(req);
+  /* relaxed: who has a key keeps the mutex in place; it stays closed */
+  if (pkd__grant_take_key(round->home, req,
+                          pkd__load_relaxed(&keyed->closed) != 0)) {
+    look->req = req;
+    look->passed = true;
   }
-  return h;
+  return PKD_UNPARK_SKIP;
 }
 
-#ifndef PKD_KEYED_NAMES
-
-/* Names have the top bit, which no address of a program has. The product is one
- * to one modulo 2^63: equal keys of two keyed mutexes never share a name, and
- * the mutex can be found again. */
-#define TOP (UINT64_C(1) << 63)
-
-void* pkd__keyed_name(const pkd_async_keyed_t* keyed, const void* key,
-                      size_t length) {
-  return (void*)(uintptr_t)(((uintptr_t)keyed * ODD + hash(key, length)) | TOP);
+static bool is_overdue(const void* home, const pkd_req_t* req) {
+  return pkd__grant_is_key_of(home, req);
 }
 
-static const pkd_async_keyed_t* keyed_of(const pkd_req_t* req) {
-  uint64_t name = (uintptr_t)pkd__object_of(req);
-  uint64_t product = name - hash(bytes_of(req), pkd__want(req));
+static void take_back_at(void* home, const void* name) {
+  struct look look;
+  struct round round;
 
-  return (const pkd_async_keyed_t*)(uintptr_t)(product * ODD_INVERSE & ~TOP);
+  do {
+    look = (struct look){.req = NULL};
+    round.look = &look;
+    round.home = home;
+    look_through(&round, name, decide_overdue);
+  } while (look.req != NULL);
 }
 
-static bool same_mutex(const pkd_req_t* a, const pkd_req_t* b) {
-  (void)a;
-  (void)b;
-  return true;
-}
-
-#else
-
-/* No address is free here: names are the bytes of a table that is never touched.
- */
-static const char names[PKD_KEYED_NAMES];
-
-void* pkd__keyed_name(const pkd_async_keyed_t* keyed, const void* key,
-                      size_t length) {
-  uint64_t h = mix((uintptr_t)keyed * ODD + hash(key, length));
-  return (void*)(uintptr_t)&names[h % sizeof names];
-}
-
-static const pkd_async_keyed_t* keyed_of(const pkd_req_t* req) {
-  return (const pkd_async_keyed_t*)(uintptr_t)req->extra[MUTEX];
-}
-
-static bool same_mutex(const pkd_req_t* a, const pkd_req_t* b) {
-  return keyed_of(a) == keyed_of(b);
-}
-
-#endif
-
-/* Both stand, or stood, in one queue. */
-static bool same_key(const pkd_req_t* a, const pkd_req_t* b) {
-  uint32_t length = pkd__want(a);
-
-  return a == b || (length == pkd__want(b) && same_mutex(a, b) &&
-                    memcmp(bytes_of(a), bytes_of(b), length) == 0);
-}
-
-const void* pkd__keyed_owner(const pkd_req_t* req) {
-  return keyed_of(req);
+void pkd__keyed_take_back(struct pkd__home* home) {
+  pkd__keyed_walk(is_overdue, take_back_at, home);
 }

@@ -2,31 +2,22 @@
  *
  * keyed_close.c - to close a keyed mutex is to look for those who wait.
  *
- * A keyed mutex has no list of them: they stand in the lot, under as many names as
- * there are keys. So the lot is walked, part by part: under the lock of a part the
- * names are noted at which somebody is to be sent away, then each name is emptied.
- *
- * Nobody is left. Before it waits, a newcomer looks at `closed` under the lot's
- * lock of its name (keyed.c). If it has it before the walk has, the walk finds it;
- * if after, `closed` was set before that, and it is refused.
+ * They are found by a walk of the lot (keyed_walk.c), and each name is emptied of
+ * them. Nobody is left. Before it waits, a newcomer looks at `closed` under the
+ * lot's lock of its name (keyed.c). If it has it before the walk has, the walk
+ * finds it; if after, `closed` was set before that, and it is refused.
  *
  * Only the waiters say that a keyed mutex is there. When the last of them has been
  * told, another may free it, and yet another may be made in its place while the
  * walk goes on. So it is asked, through one who waits for it and therefore keeps
  * it, whether it is closed. */
 #include "engine.h"
+#include "grant.h"
 #include "home.h"
 #include "keyed.h"
 
-#define NAMES 32u /* noted under one hold of the lot's lock */
-#define ROUND 32u /* sent away under one hold; see send_away() */
-#define BELLS (sizeof((struct pkd__bells*)0)->home / sizeof(struct pkd__home*))
-
-struct search {
-  const pkd_async_keyed_t* keyed;
-  unsigned count;
-  const void* name[NAMES];
-};
+#define ROUND                                                                  \
+  32u /* sent away under one hold of the lot's lock; see send_away() */
 
 struct ending {
   const pkd_async_keyed_t* keyed;
@@ -37,57 +28,28 @@ struct ending {
   pkd_req_t* last;
 };
 
-static int note(void* arg, const void* name, pkd_waiter_t* waiter);
-static bool waits_for_closed(const pkd_req_t* req,
-                             const pkd_async_keyed_t* keyed);
-static void empty(const void* name, const pkd_async_keyed_t* keyed);
+static bool waits_for_closed(const void* keyed, const pkd_req_t* req);
+static void empty(void* keyed, const void* name);
 
 int pkd_async_keyed_close(pkd_async_keyed_t* keyed) {
-  struct search search = {.keyed = keyed};
-  unsigned part = 0;
-
   if (keyed == NULL)
     return UV_EINVAL;
   /* (K1) release, pairs with (K2). From here on `keyed` is touched for who waits
    * only: who is refused may be the last who knows it, and free it. */
   pkd__store_release(&keyed->closed, 1);
-  while (pkd__lot_visit(part, note, &search)) {
-    for (unsigned i = 0; i < search.count; i++)
-      empty(search.name[i], keyed);
-    part += search.count < NAMES; /* full: there may be more of them */
-    search.count = 0;
-  }
+  pkd__keyed_walk(waits_for_closed, empty, keyed);
   return 0;
 }
 
 /* Is `req` to be sent away? Under the lot's lock, in the queue. */
-static bool waits_for_closed(const pkd_req_t* req,
-                             const pkd_async_keyed_t* keyed) {
-  /* relaxed: the lot's lock guards it while it is queued */
-  uint32_t state = pkd__load_relaxed(&req->waiter.state);
+static bool waits_for_closed(const void* arg, const pkd_req_t* req) {
+  const pkd_async_keyed_t* keyed = arg;
 
-  return state == pkd__state(PKD__QUEUED, PKD__KIND_KEYED) &&
+  /* relaxed, both: the lot's lock guards the state while it is queued, and has
+   * ordered `closed` */
+  return pkd__step_of(pkd__load_relaxed(&req->waiter.state)) == PKD__QUEUED &&
          pkd__keyed_owner(req) == keyed &&
-         pkd__load_relaxed(&keyed->closed) != 0; /* relaxed: as the state */
-}
-
-/* Anything may wait in the lot. A request is known by its `wake`, and who stands
- * at a name by its kind, or by none, if it has asked for a key without waiting. Of
- * other queues the first is enough. */
-static int note(void* arg, const void* name, pkd_waiter_t* waiter) {
-  struct search* search = arg;
-  uint32_t state;
-
-  if (search->count == NAMES || waiter->wake != pkd__woken_by_stranger)
-    return 0;
-  /* relaxed: the lot's lock guards it while it is queued */
-  state = pkd__load_relaxed(&waiter->state);
-  if (state != PKD__IDLE && pkd__kind_of(state) != PKD__KIND_KEYED)
-    return 0;
-  if (!waits_for_closed(pkd__req_of(waiter), search->keyed))
-    return 1;
-  search->name[search->count++] = name;
-  return 0;
+         pkd__load_relaxed(&keyed->closed) != 0;
 }
 
 /* --- one name -------------------------------------------------------------- */
@@ -114,7 +76,7 @@ static pkd_unpark_op_t send_away(void* arg, pkd_waiter_t* waiter) {
   struct ending* ending = arg;
   pkd_req_t* req = pkd__req_of(waiter);
 
-  if (!waits_for_closed(req, ending->keyed)) {
+  if (!waits_for_closed(ending->keyed, req)) {
     ending->passed++;
     return PKD_UNPARK_SKIP;
   }
@@ -123,10 +85,32 @@ static pkd_unpark_op_t send_away(void* arg, pkd_waiter_t* waiter) {
     return PKD_UNPARK_STOP;
   }
   ending->taken++;
-  /* (S1) release, pairs with (S2) and (S5) */
-  pkd__store_release(&waiter->state, pkd__state(PKD__CLOSED, PKD__KIND_KEYED));
   append(ending, req);
   return PKD_UNPARK_TAKE;
+}
+
+/* All of them are out of the queue. Who is away may be gone as soon as its state
+ * says that its wait is over; the others stay until they are handed out. */
+static uint64_t finish(void* arg, const pkd_unpark_result_t* result) {
+  struct ending* ending = arg;
+  pkd_req_t* req = ending->first;
+
+  (void)result;
+  ending->first = ending->last = NULL;
+  while (req != NULL) {
+    pkd_req_t* next = next_of(req);
+    /* relaxed: under the lot's lock */
+    uint32_t state = pkd__load_relaxed(&req->waiter.state);
+
+    pkd__grant_ended(state);
+    if (!pkd__is_away(state))
+      append(ending, req);
+    /* (S1) release, pairs with (S2) and (S5) */
+    pkd__store_release(&req->waiter.state,
+                       pkd__state(PKD__CLOSED, PKD__KIND_KEYED));
+    req = next;
+  }
+  return 0;
 }
 
 /* To their loops and threads; each may be gone as soon as it is there. */
@@ -142,19 +126,19 @@ static void hand_out(pkd_req_t* req) {
     else
       pkd__home_post(req->via.home, req, &bells);
     req = next;
-    if (req == NULL || bells.count == BELLS) {
+    if (req == NULL || bells.count == PKD__BELLS) {
       pkd__bells_ring(&bells);
       bells.count = 0;
     }
   }
 }
 
-static void empty(const void* name, const pkd_async_keyed_t* keyed) {
+static void empty(void* keyed, const void* name) {
   struct ending ending;
 
   do {
     ending = (struct ending){.keyed = keyed};
-    pkd_lot_unpark_filter(name, send_away, NULL, &ending);
+    pkd_lot_unpark_filter(name, send_away, finish, &ending);
     hand_out(ending.first);
   } while (ending.full);
 }

@@ -33,12 +33,15 @@ uint64_t pkd__self_first(void) {
 }
 
 bool pkd__registry_add(struct pkd__home* home) {
+  static uint32_t last; /* under lock */
   bool known = false;
 
   pkd_mutex_lock(&lock);
   for (struct pkd__home* h = homes; h != NULL; h = h->next)
     known |= h->uv == home->uv || h->face == home->face;
   if (!known) {
+    last += last == UINT32_MAX ? 2 : 1;
+    home->number = last;
     home->next = homes;
     homes = home;
     pkd__registry_moved();

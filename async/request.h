@@ -32,7 +32,8 @@
  * from the start on. `via` is the loop's home, and in a mailbox the next request
  * there; so a request may lie in a mailbox and stand in the lot at once: then its
  * home cannot be told from it. waiter.due and waiter.child, while it is granted:
- * its place among the grants of its home (grant.h). */
+ * its place among the grants of its home; waiter.due of a key: the number of its
+ * home (grant.h). */
 #ifndef PKD_ASYNC_REQUEST_H
 #define PKD_ASYNC_REQUEST_H
 

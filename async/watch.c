@@ -51,21 +51,16 @@ int pkd_loop_set_grant_timeout(pkd_loop_t* loop, uint64_t ms) {
 
 int pkd_loop_get_grants(const pkd_loop_t* loop, pkd_loop_grants_t* grants) {
   struct pkd__home* home = loop == NULL ? NULL : loop->home;
-  int32_t age = 0;
 
   if (home == NULL || grants == NULL)
     return UV_EINVAL;
   if (home == &pkd__home_gone)
     return UV_ESHUTDOWN;
   uv_mutex_lock(&home->lock);
-  if (home->oldest != NULL)
-    /* relaxed: under the lock that guards it */
-    age = (int32_t)(pkd_lot_due(pkd_now()) -
-                    pkd__load_relaxed(&home->oldest->due));
-  grants->undelivered = home->undelivered;
+  grants->oldest = pkd__grants_lain(home, pkd_now()) / 1000000;
+  grants->undelivered = home->undelivered + home->keys;
   grants->revoked = home->revoked;
   uv_mutex_unlock(&home->lock);
-  grants->oldest = age <= 0 ? 0 : ((uint64_t)age << PKD__DUE_TICK) / 1000000;
   return 0;
 }
 

@@ -217,6 +217,14 @@ size_t pkd_lot_unpark_all(const void* key, uint64_t token) {
   return crowd.woken;
 }
 
+/* Puts a waiter at the head of its queue, whose slot stays the same. */
+static void put_first(pkd_waiter_t** slot, pkd_waiter_t* waiter) {
+  if (*slot == waiter)
+    return;
+  pkd__queue_pop(slot, waiter);
+  pkd__queue_push(slot, pkd__key_of(waiter), waiter, true);
+}
+
 pkd_unpark_result_t pkd_lot_unpark_filter(const void* key, pkd_decide_cb decide,
                                           pkd_finish_cb finish, void* arg) {
   struct pkd__bucket* bucket = pkd__bucket_lock(key);
@@ -233,7 +241,9 @@ pkd_unpark_result_t pkd_lot_unpark_filter(const void* key, pkd_decide_cb decide,
 
     if (op == PKD_UNPARK_STOP)
       break;
-    if (op != PKD_UNPARK_SKIP) {
+    if (op == PKD_UNPARK_FRONT) {
+      put_first(slot, waiter);
+    } else if (op != PKD_UNPARK_SKIP) {
       if (result.unparked++ == 0)
         result.be_fair = is_due(waiter);
       result.have_more = !pkd__queue_pop(slot, waiter);

@@ -210,7 +210,8 @@ typedef enum pkd_unpark_op {
   PKD_UNPARK_WAKE, /* dequeue it, wake it after the lock is dropped */
   PKD_UNPARK_TAKE, /* dequeue it, do not wake it: it is the caller's once
                       finish() is called, not before */
-  PKD_UNPARK_STOP  /* leave it and everyone behind it */
+  PKD_UNPARK_STOP, /* leave it and everyone behind it */
+  PKD_UNPARK_FRONT /* put it at the head of the queue, look at the next */
 } pkd_unpark_op_t;
 
 /** Shown the waiters of a key, oldest first, under the lock of the key. */

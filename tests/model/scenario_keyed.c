@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * scenario_keyed.c - a keyed mutex that is closed, under exploration: against who
- * comes, waits, is granted, cancelled or late just then, and against who frees it
- * as soon as the last has been told.
+ * scenario_keyed.c - a keyed mutex under exploration: closed, against who comes,
+ * waits, is granted, cancelled or late just then, and against who frees it as soon
+ * as the last has been told; and granted to a loop that is late for it.
  *
- * A ticket holds the key before anybody runs. So who waits is told of the close,
- * unless somebody gives the key back. */
+ * Where it is closed, a ticket holds the key before anybody runs. So who waits is
+ * told of the close, unless somebody gives the key back. */
 #include "scenario.h"
 
 #include <parkade/async/keyed.h>
 #include <parkade/async/many.h>
+
+#include "../../async/grant.h"
 
 #include <string.h>
 
@@ -256,6 +258,172 @@ static void two_keys(int unused) {
   finish(false);
 }
 
+/* --- a loop that is late --------------------------------------------------- */
+
+/* As in scenario_grant.c: to the watchdog each grant is overdue, so the loop is
+ * stuck wherever a switch holds it up. */
+static void watches(void* arg) {
+  (void)arg;
+  pkd__grants_look(pkd_now() + 1000000000);
+}
+
+static pkd_req_t* started; /* atomic */
+static int uses;           /* atomic: how many were given the key */
+
+static void use(void) {
+  counter++;
+  __atomic_add_fetch(&uses, 1, __ATOMIC_RELAXED);
+}
+
+static void use_late(pkd_req_t* req, int status) {
+  task_t* task = req->data;
+
+  task->answers++;
+  task->status = status;
+  explore_assert(status == 0 || status == UV_ECANCELED);
+  if (status != 0)
+    return;
+  use();
+  explore_assert(pkd_async_keyed_unlock(req, keyed) == 0);
+}
+
+static void ask_late(task_t* task, pkd_req_t* req) {
+  explore_assert(
+      pkd_async_keyed_lock_u64(&task->loop, req, keyed, KEY, use_late) == 0);
+}
+
+static void run_late(task_t* task, int answers) {
+  uv_run(&task->uv, UV_RUN_DEFAULT);
+  explore_assert(task->answers == answers);
+}
+
+static void late_loop(void* arg) {
+  task_t* task = arg;
+
+  ask_late(task, &task->req);
+  __atomic_store_n(&started, &task->req, __ATOMIC_RELEASE);
+  run_late(task, 1);
+}
+
+static void late_loop_twice(void* arg) {
+  task_t* task = arg;
+
+  task->items[0].req.data = task;
+  ask_late(task, &task->req);
+  ask_late(task, &task->items[0].req);
+  run_late(task, 2);
+}
+
+static void late_loop_detaches(void* arg) {
+  task_t* task = arg;
+
+  ask_late(task, &task->req);
+  explore_assert(pkd_loop_detach(&task->loop, NULL) == 0);
+  run_late(task, 1);
+  explore_assert(task->status == UV_ECANCELED);
+}
+
+static void late_loop_meets_close(void* arg) {
+  task_t* task = arg;
+  int rc =
+      pkd_async_keyed_lock_u64(&task->loop, &task->req, keyed, KEY, use_late);
+
+  explore_assert(rc == 0 || rc == UV_ESHUTDOWN);
+  if (rc == 0)
+    run_late(task, 1);
+  explore_outcome(rc != 0 ? 2 : task->status == 0 ? 0 : 1);
+}
+
+static void on_time(void* arg) {
+  pkd_req_t req = {0};
+
+  (void)arg;
+  explore_assert(
+      pkd_async_keyed_lock_blocking_u64(&req, keyed, KEY, PKD_FOREVER) == 0);
+  use();
+  explore_assert(pkd_async_keyed_unlock(&req, keyed) == 0);
+}
+
+static void on_time_tries(void* arg) {
+  pkd_req_t req = {0};
+  int rc = pkd_async_keyed_trylock_u64(&req, keyed, KEY);
+
+  (void)arg;
+  explore_outcome(rc == 0);
+  if (rc != 0)
+    return;
+  use();
+  explore_assert(pkd_async_keyed_unlock(&req, keyed) == 0);
+}
+
+static void on_time_hands_over(void* arg) {
+  pkd_req_t req = {0}, heir = {0};
+
+  (void)arg;
+  explore_assert(
+      pkd_async_keyed_lock_blocking_u64(&req, keyed, KEY, PKD_FOREVER) == 0);
+  use();
+  explore_assert(pkd_req_transfer(&req, &heir) == 0);
+  explore_assert(pkd_async_keyed_unlock(&heir, keyed) == 0);
+}
+
+static void on_time_gives(void* arg) {
+  (void)arg;
+  use();
+  explore_assert(pkd_async_keyed_unlock(ticket, keyed) == 0);
+}
+
+static void on_time_cancels(void* arg) {
+  pkd_req_t* req = __atomic_load_n(&started, __ATOMIC_ACQUIRE);
+  int rc = req == NULL ? UV_EINVAL : pkd_req_cancel(req);
+
+  (void)arg;
+  tasks[0]->cancel_rc = rc;
+  explore_outcome(rc == 0 ? 0 : rc == UV_EBUSY ? 1 : 2);
+}
+
+static void be_impatient(void* arg) {
+  task_t* task = arg;
+
+  attach(arg);
+  explore_assert(pkd_loop_set_grant_timeout(&task->loop, 1) == 0);
+}
+
+static void spawn_late(int which, void (*entry)(void* arg)) {
+  spawn(which, entry, false);
+  explore_setup(be_impatient, tasks[which]);
+}
+
+static void (*const lates[])(void*) = {
+    late_loop, late_loop_twice, late_loop_detaches, late_loop_meets_close};
+static void (*const others[])(void*) = {
+    NULL,          on_time,         on_time_tries, on_time_hands_over,
+    on_time_gives, on_time_cancels, closes,        late_loop};
+
+/* Which loop, tens; who else, ones; hundreds: and a thread as well. */
+static void late(int code) {
+  void (*other)(void*) = others[code % 10];
+
+  start();
+  spawn_late(0, lates[code / 10 % 10]);
+  explore_spawn(watches, NULL);
+  if (other == late_loop)
+    spawn_late(1, other);
+  else if (other != NULL)
+    explore_spawn(other, NULL);
+  if (other == on_time_gives)
+    explore_setup(hold, NULL);
+  if (code >= 100)
+    explore_spawn(on_time, NULL);
+  explore_join();
+  if (other == on_time_cancels)
+    explore_assert((tasks[0]->cancel_rc == 0) ==
+                   (tasks[0]->status == UV_ECANCELED));
+  explore_assert(counter == uses);
+  explore_assert(pkd__away == 0);
+  explore_assert(pkd_lot_for_each(NULL, NULL, NULL) == 0);
+}
+
 #define OK EXPLORE_OK
 #define DEEP                                                                   \
   { .preemptions = 3, .stale = 1 }
@@ -265,6 +433,8 @@ static void two_keys(int unused) {
   { .preemptions = 2 }
 #define LATE                                                                   \
   { .preemptions = 2, .stale = 1, .timeouts = 1 }
+#define FLAT                                                                   \
+  { .preemptions = 1, .stale = 1 }
 
 const explore_scenario_t explore_keyed[] = {
     {"keyed/close-loop", one, 0, OK, 6, DEEP},
@@ -279,5 +449,18 @@ const explore_scenario_t explore_keyed[] = {
     {"keyed/close-freed", gone, 0, OK, 6, DEEP},
     {"keyed/close-remade", gone, 1, OK, 7, DEEP},
     {"keyed/close-two-keys", two_keys, 0, OK, 6, WIDE},
+    {"keyed/late", late, 0, OK, 0, DEEP},
+    {"keyed/late-twice", late, 10, OK, 0, WIDE},
+    {"keyed/late-and-thread", late, 1, OK, 0, NARROW},
+    {"keyed/late-and-try", late, 2, OK, 3, NARROW},
+    {"keyed/late-and-handed-over", late, 3, OK, 0, NARROW},
+    {"keyed/late-given", late, 4, OK, 0, NARROW},
+    {"keyed/late-given-and-thread", late, 104, OK, 0, FLAT},
+    {"keyed/late-cancel", late, 5, OK, 7, WIDE},
+    {"keyed/late-cancel-with-thread", late, 105, OK, 7, FLAT},
+    {"keyed/late-close", late, 36, OK, 7, WIDE},
+    {"keyed/late-two-loops", late, 7, OK, 0, NARROW},
+    {"keyed/late-detach", late, 20, OK, 0, WIDE},
+    {"keyed/late-detach-with-thread", late, 21, OK, 0, NARROW},
     {.name = NULL},
 };

@@ -111,6 +111,8 @@ static inline pkd_unpark_op_t note_decide(void* arg, pkd_waiter_t* waiter) {
     return PKD_UNPARK_WAKE;
   case 't':
     return PKD_UNPARK_TAKE;
+  case 'f':
+    return PKD_UNPARK_FRONT;
   case 's':
     return PKD_UNPARK_SKIP;
   default:

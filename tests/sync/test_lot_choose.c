@@ -29,6 +29,41 @@ static void filter_does_to_each_what_decide_says(void** state) {
   assert_int_equal(pkd_lot_unpark_all(&here, 0), 5);
 }
 
+static void filter_puts_first_whom_decide_says(void** state) {
+  struct note note = {.ops = "ffsf."};
+  pkd_unpark_result_t result;
+
+  (void)state;
+  queue(&here, 0, 5);
+  result = pkd_lot_unpark_filter(&here, note_decide, note_finish, &note);
+  assert_int_equal(note.shown_count, 5);
+  for (unsigned i = 0; i < 5; i++)
+    assert_ptr_equal(note.shown[i], &conts[i].waiter);
+  assert_int_equal(result.unparked, 0);
+  assert_int_equal(result.have_more, 1);
+  assert_waiting(&here, "3 1 0 2 4 ");
+  note = (struct note){
+      .ops = "sssft"}; /* the youngest but one, and the youngest */
+  result = pkd_lot_unpark_filter(&here, note_decide, note_finish, &note);
+  assert_int_equal(note.shown_count, 5);
+  assert_waiting(&here, "2 3 1 0 ");
+  note = (struct note){.ops = "sssf"};
+  pkd_lot_unpark_filter(&here, note_decide, note_finish, &note);
+  assert_int_equal(note.shown_count, 4);
+  assert_waiting(&here, "0 2 3 1 ");
+  assert_int_equal(pkd_lot_unpark_all(&here, 0), 4);
+}
+
+static void a_lone_waiter_is_first_already(void** state) {
+  struct note note = {.ops = "f"};
+
+  (void)state;
+  queue(&here, 0, 1);
+  pkd_lot_unpark_filter(&here, note_decide, note_finish, &note);
+  assert_waiting(&here, "0 ");
+  assert_int_equal(pkd_lot_unpark_all(&here, 0), 1);
+}
+
 static void filter_of_nobody_only_finishes(void** state) {
   struct note note = {.ops = "w"};
 
@@ -258,6 +293,8 @@ static void the_first_dequeued_decides_not_the_first_shown(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(filter_does_to_each_what_decide_says),
+      TEST(filter_puts_first_whom_decide_says),
+      TEST(a_lone_waiter_is_first_already),
       TEST(filter_of_nobody_only_finishes),
       TEST(filter_that_stops_at_once_changes_nothing),
       TEST(filter_that_skips_all_shows_each_once),

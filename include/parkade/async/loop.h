@@ -92,10 +92,13 @@ PKD_API size_t pkd_loop_held(const pkd_loop_t* loop);
  *
  * So on other loops a mutex may be free while requests of a stuck one wait for it:
  * they are overtaken, and the object cannot be destroyed. Not taken back: what its
- * tasks own; the keys of a pkd_async_keyed_t; what belongs to a pkd_many_t, which
- * holds on to what it was granted, lest two of them wait for each other; an
- * upgrade of an rwlock; and waits that own nothing in the end (events, barriers,
- * gates, an initialisation that is done).
+ * tasks own; what belongs to a pkd_many_t, which holds on to what it was granted,
+ * lest two of them wait for each other; an upgrade of an rwlock; and waits that own
+ * nothing in the end (events, barriers, gates, an initialisation that is done).
+ *
+ * Keys of a pkd_async_keyed_t are taken back when the loop has come to none of
+ * those that lie there for so long. They have to be looked for, which takes the
+ * watchdog some milliseconds each time.
  *
  * A thread that the library starts with the first such loop, and ends with the
  * last, watches the loops; each grant costs a little more.
@@ -113,7 +116,8 @@ PKD_API int pkd_loop_set_grant_timeout(pkd_loop_t* loop, uint64_t ms);
 /** What a loop with a grant timeout has been granted and has not come to. */
 typedef struct pkd_loop_grants {
   size_t undelivered; /* grants that others may wait for */
-  uint64_t oldest;    /* for how many milliseconds the oldest has lain there */
+  uint64_t oldest;    /* for how many milliseconds the oldest has lain there; of
+                         keys, for how long the loop has come to none */
   uint64_t revoked;   /* how many were taken back since the attach */
 } pkd_loop_grants_t;
 
