@@ -58,9 +58,20 @@ static uint64_t mix(uint64_t h) {
   return h ^ h >> 33;
 }
 
+/* An address that differs from run to run. In the explorer it is a number: the place
+ * of a key in the lot is not to depend on what the linker does with all the rest. */
+static uint64_t seed(void) {
+#ifdef PKD_KEYED_SEED
+  return PKD_KEYED_SEED;
+#else
+  static const char anchor;
+
+  return (uintptr_t)&anchor;
+#endif
+}
+
 static uint64_t hash(const void* key, size_t length) {
-  static const char anchor; /* its address differs from run to run */
-  uint64_t h = (uint64_t)(uintptr_t)&anchor + length * ODD;
+  uint64_t h = seed() + length * ODD;
   const unsigned char* rest = key;
 
   while (length != 0) {
