@@ -367,13 +367,24 @@ static void a_forked_child_is_watched_anew(void** state) {
 
 /* --- without a callback, without a call ------------------------------------------------ */
 
+static void stop_once_it_is_told(void* arg, unsigned number) {
+  (void)arg;
+  (void)number;
+  WAIT_FOR(something_was_said());
+  pkd_cancel_fire(&stop);
+}
+
 static void wait_for_myself_and_contradict(void) {
+  struct crew crew;
+
   pkd_deadlock_watch(0);
   pkd_deadlock_on_report(NULL, NULL);
   pkd_deadlock_watch(1);
   pkd_mutex_lock(&a);
-  if (pkd_mutex_lock_for(&a, MS) != -ETIMEDOUT)
+  crew_start(&crew, 1, stop_once_it_is_told, NULL);
+  if (pkd_mutex_lock_cancellable(&a, &stop, PKD_FOREVER) != -ECANCELED)
     _exit(1);
+  crew_join(&crew);
   pkd_mutex_unlock(&a);
   nest(&b, &c);
   nest(&c, &b);
