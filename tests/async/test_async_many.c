@@ -210,7 +210,7 @@ static void a_blocked_thread_can_be_cancelled(void** state) {
   assert_int_equal(pkd_async_mutex_unlock(&owner, &b), 0);
 }
 
-static int block_rc[4];
+static int block_rc[5];
 static bool all_free;
 
 static void block_on_permits(void* arg, unsigned number) {
@@ -227,6 +227,8 @@ static void block_on_permits(void* arg, unsigned number) {
   block_rc[2] = pkd_many_lock_blocking(&many, items, 2, PKD_FOREVER);
   items[1].take = (pkd_take_t){.object = &b}; /* of no kind */
   block_rc[3] = pkd_many_lock_blocking(&many, items, 2, PKD_FOREVER);
+  items[1].take = pkd_take_key(&keyed, NULL, 1);
+  block_rc[4] = pkd_many_lock_blocking(&many, items, 2, PKD_FOREVER);
   all_free = !pkd_async_mutex_is_locked(&a);
 }
 
@@ -238,6 +240,7 @@ static void a_thread_takes_permits_too_and_nothing_with_nonsense(void** state) {
   assert_int_equal(block_rc[1], 1);
   assert_int_equal(block_rc[2], UV_EINVAL);
   assert_int_equal(block_rc[3], UV_EINVAL);
+  assert_int_equal(block_rc[4], UV_EINVAL);
   assert_true(all_free);
   assert_int_equal(pkd_async_sem_available(&sem), 3);
 }
