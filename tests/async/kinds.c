@@ -16,10 +16,8 @@ static pkd_async_once_t once;
 static pkd_async_gate_t gate;
 static pkd_async_keyed_t keyed;
 
-static void told(struct asker* asker, int status);
-
 static void on_answer(pkd_req_t* req, int status) {
-  told((struct asker*)req, status);
+  asker_told((struct asker*)req, status);
 }
 
 static size_t at(const void* key) {
@@ -420,7 +418,7 @@ static void fresh_many(void) {
 }
 
 static void on_many(pkd_many_t* many, int status) {
-  told(many->data, status);
+  asker_told(many->data, status);
 }
 
 static struct asker* name_two(struct asker* a) {
@@ -462,7 +460,7 @@ static void work_little(pkd_work_t* work) {
 }
 
 static void on_work(pkd_work_t* work, int status) {
-  told(work->data, status);
+  asker_told(work->data, status);
 }
 
 static int start_work(pkd_loop_t* loop, struct asker* a) {
@@ -531,152 +529,3 @@ const struct kind kinds[] = {
      destroy_mutex},
 };
 const unsigned kind_count = LENGTH(kinds);
-
-/* --- askers -------------------------------------------------------------------------- */
-
-struct errand {
-  const struct kind* kind;
-  struct asker* asker;
-  int result;
-};
-
-void asker_init(struct asker* asker, unsigned number) {
-  memset(asker, 0, sizeof *asker);
-  asker->place = place_of(number);
-  asker->timeout = PKD_NO_TIMEOUT;
-  asker->status = NOT_YET;
-}
-
-static void told(struct asker* asker, int status) {
-  void (*then)(struct asker*) = asker->then;
-
-  asker->order = next_order();
-  asker->answers++;
-  asker->status = status;
-  if (then != NULL)
-    then(asker); /* which may free it */
-}
-
-static void start_here(void* arg) {
-  struct errand* errand = arg;
-  struct asker* asker = errand->asker;
-
-  if (asker->timeout != PKD_NO_TIMEOUT)
-    pkd_req_set_timeout(&asker->req, asker->timeout);
-  errand->result =
-      errand->kind->start(asker->place == LOOP_A ? &loop_a : &loop_b, asker);
-}
-
-static void* block_here(void* arg) {
-  struct errand errand = *(struct errand*)arg;
-  struct asker* asker = errand.asker;
-  pkd_deadline_t deadline = asker->timeout == PKD_NO_TIMEOUT
-                                ? PKD_FOREVER
-                                : pkd_after(asker->timeout * 1000000);
-
-  free(arg);
-  told(asker, errand.kind->block(asker, deadline));
-  return NULL;
-}
-
-struct search {
-  const struct asker* asker;
-  bool found;
-};
-
-static void find_asker(void* arg, const void* address, pkd_waiter_t* waiter) {
-  struct search* search = arg;
-
-  (void)address;
-  search->found |= waiter == &search->asker->req.waiter ||
-                   waiter == &search->asker->items[0].req.waiter;
-}
-
-static bool is_queued(const struct asker* asker) {
-  struct search search = {asker, false};
-
-  pkd_lot_for_each(NULL, find_asker, &search);
-  return search.found;
-}
-
-int asker_start(const struct kind* kind, struct asker* asker) {
-  struct errand errand = {kind, asker, 0};
-  struct errand* own;
-
-  asker->status = NOT_YET;
-  if (asker->place == LOOP_A) {
-    start_here(&errand);
-  } else if (asker->place == LOOP_B) {
-    on_loop_b(start_here, &errand);
-  } else {
-    own = malloc(sizeof *own);
-    *own = errand;
-    asker->has_thread = true;
-    pthread_create(&asker->thread, NULL, block_here, own);
-    WAIT_FOR(asker->status != NOT_YET || is_queued(asker));
-  }
-  asker->started = errand.result;
-  return errand.result;
-}
-
-int asker_wait(struct asker* asker) {
-  WAIT_FOR((turn_a(), asker->status != NOT_YET));
-  if (asker->has_thread)
-    pthread_join(asker->thread, NULL);
-  asker->has_thread = false;
-  return asker->status;
-}
-
-static void cancel_here(void* arg) {
-  struct errand* errand = arg;
-
-  errand->result = errand->kind->cancel(errand->asker);
-}
-
-int asker_cancel(const struct kind* kind, struct asker* asker) {
-  struct errand errand = {kind, asker, 0};
-
-  if (kind->cancel == NULL)
-    return pkd_req_cancel(&asker->req);
-  if (asker->place == LOOP_B)
-    on_loop_b(cancel_here, &errand);
-  else
-    cancel_here(&errand);
-  return errand.result;
-}
-
-void give(const struct kind* kind) {
-  assert_int_equal(kind->give(), 0);
-}
-
-int asker_give_back(const struct kind* kind, struct asker* asker) {
-  return kind->give_back == NULL ? 0 : kind->give_back(asker);
-}
-
-/* --- all tests for all kinds in all worlds ------------------------------------------ */
-
-enum { MOST = 64, WORLDS = 3 };
-
-int run_for_every_kind(const char* group, const struct every_test* tests,
-                       unsigned count) {
-  static const char* const worlds_named[WORLDS] = {"one loop", "two loops",
-                                                   "loop and threads"};
-  static struct cell cells[LENGTH(kinds)][WORLDS];
-  static struct CMUnitTest units[MOST * LENGTH(kinds) * WORLDS];
-  static char names[LENGTH(units)][120];
-  unsigned n = 0;
-
-  for (unsigned t = 0; t < count && t < MOST; t++) {
-    for (unsigned k = 0; k < kind_count; k++) {
-      for (unsigned w = 0; w < (tests[t].one_world ? 1 : WORLDS); w++) {
-        cells[k][w] = (struct cell){worlds[w], &kinds[k]};
-        snprintf(names[n], sizeof names[n], "%s [%s, %s]", tests[t].name,
-                 kinds[k].name, worlds_named[w]);
-        units[n] = (struct CMUnitTest){names[n], tests[t].run, world_open,
-                                       world_close, &cells[k][w]};
-        n++;
-      }
-    }
-  }
-  return _cmocka_run_group_tests(group, units, n, NULL, NULL);
-}

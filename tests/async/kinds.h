@@ -72,6 +72,9 @@ struct cell {
 /** The nth asker of this world, idle, at its place. */
 void asker_init(struct asker* asker, unsigned number);
 
+/** Its answer has come, where this is called. */
+void asker_told(struct asker* asker, int status);
+
 /** Starts it; returns when it has its answer, or waits, or was refused.
  * @return what the start returned */
 int asker_start(const struct kind* kind, struct asker* asker);
