@@ -21,6 +21,7 @@ GROUPS = {
     "lot": "The lot",
     "async": "Locks for tasks of event loops",
     "work": "Work for the thread pool, under a lock",
+    "keyed": "A mutex for each key",
 }
 
 PACKAGES = ["libc6", "libuv1", "libnsync1", "libabsl20220623", "libstdc++6",
