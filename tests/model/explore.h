@@ -80,6 +80,7 @@ extern const explore_scenario_t explore_loops[];
 extern const explore_scenario_t explore_many[];
 extern const explore_scenario_t explore_keyed[];
 extern const explore_scenario_t explore_permits[];
+extern const explore_scenario_t explore_req[];
 extern const explore_scenario_t explore_sync_grid[];
 extern const explore_scenario_t explore_async_grid[];
 extern const explore_scenario_t explore_shim[];

@@ -55,8 +55,8 @@ static const explore_scenario_t* const groups[] = {
     explore_cond,         explore_cond_locks,   explore_sync,
     explore_locks,        explore_rwlock,       explore_async,
     explore_grant,        explore_loops,        explore_many,
-    explore_keyed,        explore_permits,      explore_sync_grid,
-    explore_async_grid,   explore_shim,
+    explore_keyed,        explore_permits,      explore_req,
+    explore_sync_grid,    explore_async_grid,   explore_shim,
 };
 
 static const explore_scenario_t* all[SCENARIOS];

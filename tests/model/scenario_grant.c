@@ -10,6 +10,8 @@
  * (Long, for each end of a wait meets each way in.) */
 #include "scenario.h"
 
+#include <parkade/async/cond.h>
+#include <parkade/async/cycle.h>
 #include <parkade/async/mutex.h>
 #include <parkade/async/rwlock.h>
 #include <parkade/async/sem.h>
@@ -37,6 +39,8 @@ typedef struct shared {
   int counter; /* under whatever is explored */
   int entered[8];
   task_t task[LOOPS];
+  pkd_async_cond_t cond;
+  pkd_req_watch_t watch;
 } shared_t;
 
 static shared_t* s;
@@ -324,6 +328,85 @@ static void detach(int with_thread) {
   finish();
 }
 
+/* --- over, and used for something else ----------------------------------- */
+
+/* While it is away the state alone tells the loop that it is over. What the
+ * callback writes then, plain, is a race if somebody is not done with it. */
+static void count_or_overwrite(pkd_req_t* req, int status) {
+  count_and_unlock(req, status);
+  if (status == 0)
+    return;
+  req->waiter.token = 0;
+  req->waiter.key = NULL;
+  req->waiter.state = 0;
+  req->extra[0] = 0;
+}
+
+static void loop_may_be_over(void* arg) {
+  task_t* task = arg;
+  int rc =
+      pkd_async_mutex_lock(&task->loop, &task->req, &s->m, count_or_overwrite);
+
+  if (rc == UV_ESHUTDOWN)
+    return;
+  __atomic_store_n(&s->started, &task->req, __ATOMIC_RELEASE);
+  run(task, 1);
+}
+
+static void over(int closed) {
+  start();
+  spawn_loop(loop_may_be_over);
+  explore_spawn(watches, NULL);
+  explore_spawn(closed ? closes : cancels, NULL);
+  finish();
+}
+
+static void await_signal(void* arg) {
+  task_t* task = arg;
+
+  pkd_async_mutex_trylock(&task->req, &s->m);
+  pkd_async_cond_wait(&task->loop, &task->req, &s->cond, &s->m,
+                      count_or_overwrite);
+  s->started = &task->req;
+}
+
+static void loop_awaits_signal(void* arg) {
+  run(arg, 1);
+}
+
+static void signals(void* arg) {
+  (void)arg;
+  pkd_async_cond_signal(&s->cond);
+}
+
+/* Cancelled as one who waits for the signal, which it has had by then. */
+static void signalled_and_over(int unused) {
+  (void)unused;
+  start();
+  spawn_loop(loop_awaits_signal);
+  explore_setup(await_signal, &s->task[0]);
+  explore_spawn(watches, NULL);
+  explore_spawn(signals, NULL);
+  explore_spawn(cancels, NULL);
+  finish();
+}
+
+/* Looked at as it waits again. */
+static void looks_for_rings(void* arg) {
+  (void)arg;
+  explore_assert(pkd_req_cycles(NULL, NULL) == 0);
+}
+
+static void rings(int unused) {
+  (void)unused;
+  start();
+  spawn_loop(loop_locks);
+  pkd_req_watch(&s->watch, &s->task[0].req, s, "watched");
+  explore_spawn(watches, NULL);
+  explore_spawn(looks_for_rings, NULL);
+  finish();
+}
+
 /* --- freed by the last ---------------------------------------------------- */
 
 static struct {
@@ -479,6 +562,15 @@ const explore_scenario_t explore_grant[] = {
     {"grant/cancel-with-thread", cancel, 1, OK, 7, FLAT},
     {"grant/close", close_mutex, 0, OK, 7, WIDE},
     {"grant/close-held", close_mutex, 1, OK, 7, FLAT},
+    {"grant/cancel-overwritten", over, 0, OK, 7, FLAT},
+    {"grant/close-overwritten", over, 1, OK, 0, FLAT},
+    {"grant/signalled-overwritten",
+     signalled_and_over,
+     0,
+     OK,
+     0,
+     {.preemptions = 1}},
+    {"grant/rings", rings, 0, OK, 0, NARROW},
     {"grant/timeout", timeout, 0, OK, 3, {.preemptions = 1, .timeouts = 1}},
     {"grant/detach", detach, 0, OK, 0, WIDE},
     {"grant/detach-with-thread", detach, 1, OK, 0, NARROW},

@@ -25,6 +25,7 @@ typedef struct odd {
 } odd_t;
 
 typedef PKD_CELL(odd_t) odd_cell_t;
+typedef PKD_CELL(int*) word_cell_t;
 
 typedef struct shared {
   pkd_event_t event;
@@ -34,6 +35,7 @@ typedef struct shared {
   pkd_cancel_t cancel;
   cell_t cell;
   odd_cell_t odd;
+  word_cell_t word;
   int data;
   int entered;
   int found[3]; /* by each thread */
@@ -356,6 +358,44 @@ static void odd_swaps(int unused) {
     explore_assert(s->found[1] == 0 && s->found[2] == 1);
 }
 
+/* What the one word points at comes with it, however it is read. */
+static void publishes(void* arg) {
+  int* news = &s->data;
+
+  (void)arg;
+  s->data = 1;
+  pkd_cell_store(&s->word, &news);
+}
+
+static void follows(void* arg) {
+  int* seen;
+
+  (void)arg;
+  pkd_cell_load(&s->word, &seen);
+  explore_outcome(seen == NULL ? 0 : 1);
+  if (seen != NULL)
+    explore_assert(*seen == 1);
+}
+
+static void fails_and_follows(void* arg) {
+  static int own;
+  int* seen = NULL;
+  int* mine = &own;
+  bool changed = pkd_cell_cas(&s->word, &seen, &mine);
+
+  (void)arg;
+  explore_outcome(changed ? 0 : 1);
+  if (!changed)
+    explore_assert(*seen == 1);
+}
+
+static void cell_word(int swaps) {
+  start();
+  explore_spawn(publishes, NULL);
+  explore_spawn(swaps ? fails_and_follows : follows, NULL);
+  explore_join();
+}
+
 static void cell_adds(int threads) {
   pair_t pair;
 
@@ -493,6 +533,8 @@ const explore_scenario_t explore_locks[] = {
     {"sync/cell-odd-swapped", odd_swapped, 0, OK, 0, DEEP},
     {"sync/cell-odd-swaps", odd_swaps, 0, OK, 0, DEEP},
     {"sync/cell-adds", cell_adds, 2, OK, 0, DEEP},
+    {"sync/cell-word", cell_word, 0, OK, 3, DEEP},
+    {"sync/cell-word-cas", cell_word, 1, OK, 3, DEEP},
     {"sync/token-wait", token, WAIT, OK, 0, DEEP},
     {"sync/token-wait-of-two", token, BOTH_WAIT, OK, 0, WIDE},
     {"sync/token-ask", token, ASK, OK, 0, DEEP},

@@ -437,6 +437,23 @@ static void once(int with_thread) {
   scenario_nobody_at(&s->once);
 }
 
+static void finds_it_done(void* arg) {
+  int done = pkd_async_once_is_done(&s->once);
+
+  (void)arg;
+  explore_outcome(done);
+  if (done)
+    explore_assert(s->data == 1);
+}
+
+static void once_is_done(int unused) {
+  (void)unused;
+  start();
+  explore_spawn(thread_initializes, NULL);
+  explore_spawn(finds_it_done, NULL);
+  explore_join();
+}
+
 static void goes_through(void* arg) {
   (void)arg;
   if (pkd_async_gate_enter(&s->gate) != 0)
@@ -574,6 +591,7 @@ const explore_scenario_t explore_loops[] = {
     {"loops/event-cancelled", event_cancelled, 0, OK, 0, NARROW},
     {"loops/once", once, 0, OK, 0, WIDE},
     {"loops/once-and-thread", once, 1, OK, 0, NARROW},
+    {"loops/once-is-done", once_is_done, 0, OK, 3, DEEP},
     {"loops/gate", gate, 0, OK, 0, WIDE},
     {"loops/barrier", barrier, 0, OK, 0, DEEP},
     {"loops/barrier-and-thread", barrier, 1, OK, 0, DEEP},

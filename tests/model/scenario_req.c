@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * scenario_req.c - what comes with the state of a request.
+ *
+ * A thread that has a request may look at its state at any time: to cancel the
+ * wait, to show it as a ticket, to start it anew, or to find rings. All that it
+ * then goes by was written by others, before they set the state. Where those two
+ * know nothing else of each other, the state alone orders them, and that is how
+ * it is here: nobody says when a request is over, granted or given back. What the
+ * next user writes in a request, plain, is a race if the last one is not done. */
+#include "scenario.h"
+
+#include <parkade/async/cond.h>
+#include <parkade/async/cycle.h>
+#include <parkade/async/event.h>
+#include <parkade/async/mutex.h>
+#include <parkade/async/once.h>
+#include <parkade/async/sem.h>
+
+typedef struct task {
+  uv_loop_t uv;
+  pkd_loop_t loop;
+  pkd_req_t req;
+  pkd_req_t second;
+  int answers;
+  int status;
+} task_t;
+
+typedef struct shared {
+  pkd_async_mutex_t m;
+  pkd_async_mutex_t other;
+  pkd_async_sem_t sem;
+  pkd_async_sem_t spare;
+  pkd_async_event_t event;
+  pkd_async_cond_t cond;
+  pkd_async_once_t once;
+  pkd_req_t ticket;
+  pkd_req_t* started; /* atomic */
+  int told;           /* atomic */
+  int data;           /* whose it is, is what is explored */
+  pkd_req_watch_t watch;
+  task_t task;
+} shared_t;
+
+static shared_t* s;
+
+static void attach(void* arg) {
+  task_t* task = arg;
+
+  uv_loop_init(&task->uv);
+  pkd_loop_attach(&task->loop, &task->uv);
+  task->req.data = task->second.data = task;
+}
+
+static void start(void (*loop)(void* arg)) {
+  s = explore_need(sizeof *s);
+  explore_name(&s->m, sizeof s->m, "mutex");
+  explore_name(&s->other, sizeof s->other, "other");
+  explore_name(&s->sem, sizeof s->sem, "sem");
+  explore_name(&s->cond, sizeof s->cond, "cond");
+  explore_name(&s->ticket, sizeof s->ticket, "ticket");
+  explore_name(&s->task.req, sizeof s->task.req, "req");
+  explore_name(&s->task.second, sizeof s->task.second, "second");
+  pkd_async_sem_init(&s->sem, 2, 2);
+  pkd_async_sem_init(&s->spare, 1, 1);
+  if (loop == NULL)
+    return;
+  explore_spawn(loop, &s->task);
+  explore_setup(attach, &s->task);
+}
+
+static void finish(void) {
+  explore_join();
+  explore_assert(!pkd_async_mutex_is_locked(&s->m));
+  scenario_nobody_at(&s->m);
+  scenario_nobody_at(&s->sem);
+  scenario_nobody_at(&s->cond);
+}
+
+static void note(pkd_req_t* req, int status) {
+  task_t* task = req->data;
+
+  task->answers++;
+  task->status = status;
+}
+
+static void run(task_t* task, int answers) {
+  uv_run(&task->uv, UV_RUN_DEFAULT);
+  explore_assert(task->answers == answers);
+}
+
+/* Somebody else's memory from here on. */
+static void overwrite(pkd_req_t* req) {
+  req->waiter.token = 0;
+  req->waiter.key = NULL;
+  req->waiter.state = 0;
+  req->extra[0] = 0;
+}
+
+/* --- cancelled, and used for something else ------------------------------- */
+
+enum { MUTEX, SEM, YIELD, ONCE };
+
+static void answer(pkd_req_t* req, int status) {
+  note(req, status);
+  if (status == UV_ECANCELED)
+    overwrite(req);
+}
+
+static int kind;
+
+static void loop_is_cancelled(void* arg) {
+  task_t* task = arg;
+  pkd_req_t* req = &task->req;
+  int rc;
+
+  if (kind == MUTEX)
+    rc = pkd_async_mutex_lock(&task->loop, req, &s->m, answer);
+  else if (kind == SEM)
+    rc = pkd_async_sem_acquire(&task->loop, req, &s->sem, 2, answer);
+  else
+    rc = pkd_loop_yield(&task->loop, req, answer);
+  explore_assert(rc == 0);
+  __atomic_store_n(&s->started, req, __ATOMIC_RELEASE);
+  run(task, 1);
+  if (task->status != 0)
+    return;
+  if (kind == MUTEX)
+    explore_assert(pkd_async_mutex_unlock(req, &s->m) == 0);
+  if (kind == SEM)
+    explore_assert(pkd_async_sem_release(req, &s->sem, 2) == 0);
+}
+
+static void cancels(void* arg) {
+  pkd_req_t* req = __atomic_load_n(&s->started, __ATOMIC_ACQUIRE);
+
+  (void)arg;
+  if (req != NULL)
+    explore_outcome(pkd_req_cancel(req) == 0 ? 0 : 1);
+}
+
+static void cancelled_then_overwritten(int what) {
+  kind = what;
+  start(loop_is_cancelled);
+  explore_spawn(cancels, NULL);
+  finish();
+  explore_assert(pkd_async_sem_available(&s->sem) == 2);
+}
+
+/* --- the state is all that tells of a grant ------------------------------- */
+
+static void thread_counts(void* arg) {
+  pkd_req_t req = {0};
+
+  (void)arg;
+  explore_assert(pkd_async_mutex_lock_blocking(&req, &s->m, PKD_FOREVER) == 0);
+  s->data++;
+  explore_assert(pkd_async_mutex_unlock(&req, &s->m) == 0);
+}
+
+static pkd_req_t* await_start(void) {
+  pkd_req_t* req;
+
+  while ((req = __atomic_load_n(&s->started, __ATOMIC_ACQUIRE)) == NULL)
+    explore_yield();
+  return req;
+}
+
+static int give_back(pkd_req_t* req) {
+  if (kind == SEM)
+    return pkd_async_sem_release(req, &s->sem, 2);
+  if (kind == ONCE)
+    return pkd_async_once_done(req, &s->once, 0);
+  return pkd_async_mutex_unlock(req, &s->m);
+}
+
+/* Shows the ticket until it is one. */
+static void gives_back(void* arg) {
+  pkd_req_t* req = await_start();
+
+  (void)arg;
+  while (give_back(req) != 0)
+    explore_yield();
+}
+
+static void sees_and_gives_back(void* arg) {
+  pkd_req_t* req = await_start();
+
+  (void)arg;
+  while (pkd_req_owned(req) != &s->m)
+    explore_yield();
+  s->data++;
+  explore_assert(pkd_async_mutex_unlock(req, &s->m) == 0);
+}
+
+static void loop_starts(void* arg) {
+  task_t* task = arg;
+
+  if (kind == SEM)
+    pkd_async_sem_acquire(&task->loop, &task->req, &s->sem, 2, note);
+  else if (kind == ONCE)
+    pkd_async_once_call(&task->loop, &task->req, &s->once, note);
+  else
+    pkd_async_mutex_lock(&task->loop, &task->req, &s->m, note);
+  __atomic_store_n(&s->started, &task->req, __ATOMIC_RELEASE);
+  run(task, 1);
+}
+
+static void shown_before_told(int what) {
+  kind = what;
+  start(loop_starts);
+  explore_spawn(gives_back, NULL);
+  finish();
+  explore_assert(pkd_async_sem_available(&s->sem) == 2);
+}
+
+static void seen_before_told(int unused) {
+  (void)unused;
+  start(loop_starts);
+  explore_spawn(sees_and_gives_back, NULL);
+  explore_spawn(thread_counts, NULL);
+  finish();
+  explore_assert(s->data == 2);
+}
+
+/* --- given back by another thread, and started anew ----------------------- */
+
+static void owns(void* arg) {
+  (void)arg;
+  explore_assert(pkd_async_mutex_trylock(&s->ticket, &s->m) == 0);
+}
+
+static void unlocks(void* arg) {
+  (void)arg;
+  explore_assert(pkd_async_mutex_unlock(&s->ticket, &s->m) == 0);
+}
+
+static void tries_again(void* arg) {
+  (void)arg;
+  while (pkd_async_mutex_trylock(&s->ticket, &s->other) != 0)
+    explore_yield();
+  explore_assert(pkd_async_mutex_unlock(&s->ticket, &s->other) == 0);
+}
+
+static void tried_again(int unused) {
+  (void)unused;
+  start(NULL);
+  owns(NULL);
+  explore_spawn(unlocks, NULL);
+  explore_spawn(tries_again, NULL);
+  finish();
+}
+
+/* In its own callback, where the loop's thread is known. */
+static void lock_again(pkd_req_t* req, int status) {
+  task_t* task = req->data;
+
+  note(req, status);
+  if (task->answers > 1)
+    return;
+  __atomic_store_n(&s->started, req, __ATOMIC_RELEASE);
+  while (pkd_async_mutex_lock(&task->loop, req, &s->other, lock_again) != 0)
+    explore_yield();
+}
+
+static void loop_locks_again(void* arg) {
+  task_t* task = arg;
+
+  pkd_async_mutex_lock(&task->loop, &task->req, &s->m, lock_again);
+  run(task, 2);
+  explore_assert(pkd_async_mutex_unlock(&task->req, &s->other) == 0);
+}
+
+static void locked_again(int unused) {
+  (void)unused;
+  kind = MUTEX;
+  start(loop_locks_again);
+  explore_spawn(gives_back, NULL);
+  finish();
+}
+
+/* Two give back a part each; who comes last makes the request idle. */
+static void releases_one(void* arg) {
+  (void)arg;
+  explore_assert(pkd_async_sem_release(&s->ticket, &s->sem, 1) == 0);
+}
+
+static void acquires_again(void* arg) {
+  (void)arg;
+  while (pkd_async_sem_try_acquire(&s->ticket, &s->spare, 1) != 0)
+    explore_yield();
+}
+
+static void parts(int unused) {
+  (void)unused;
+  start(NULL);
+  explore_assert(pkd_async_sem_try_acquire(&s->ticket, &s->sem, 2) == 0);
+  explore_spawn(releases_one, NULL);
+  explore_spawn(releases_one, NULL);
+  explore_spawn(acquires_again, NULL);
+  finish();
+  explore_assert(pkd_async_sem_available(&s->sem) == 2);
+}
+
+/* Permits that come back while somebody waits for fewer. */
+static void waits_for_one(void* arg) {
+  pkd_req_t req = {0};
+
+  (void)arg;
+  explore_assert(
+      pkd_async_sem_acquire_blocking(&req, &s->sem, 1, PKD_FOREVER) == 0);
+}
+
+static void releases_two(void* arg) {
+  (void)arg;
+  s->data = 1;
+  explore_assert(pkd_async_sem_release(&s->ticket, &s->sem, 2) == 0);
+}
+
+static void takes_rest(void* arg) {
+  pkd_req_t req = {0};
+  int rc = pkd_async_sem_try_acquire(&req, &s->sem, 1);
+
+  (void)arg;
+  explore_outcome(rc == 0 ? 0 : 1);
+  if (rc == 0)
+    explore_assert(s->data == 1);
+}
+
+static void rest(int unused) {
+  (void)unused;
+  start(NULL);
+  explore_assert(pkd_async_sem_try_acquire(&s->ticket, &s->sem, 2) == 0);
+  explore_spawn(waits_for_one, NULL);
+  explore_spawn(releases_two, NULL);
+  explore_spawn(takes_rest, NULL);
+  finish();
+}
+
+/* --- a signal that its receiver gives up ---------------------------------- */
+
+/* The first passes on what it was signalled, or was signalled in vain. */
+static void first_woken(pkd_req_t* req, int status) {
+  note(req, status);
+  if (status != 0)
+    return;
+  explore_assert(pkd_async_mutex_unlock(req, &s->m) == 0);
+  pkd_async_cond_signal(&s->cond);
+}
+
+static void second_woken(pkd_req_t* req, int status) {
+  note(req, status);
+  explore_assert(status == 0);
+  explore_assert(pkd_async_mutex_unlock(req, &s->m) == 0);
+}
+
+static void wait_for_signal(void* arg) {
+  task_t* task = arg;
+
+  attach(task);
+  pkd_async_mutex_trylock(&task->req, &s->m);
+  pkd_async_cond_wait(&task->loop, &task->req, &s->cond, &s->m, first_woken);
+  pkd_async_mutex_trylock(&task->second, &s->m);
+  pkd_async_cond_wait(&task->loop, &task->second, &s->cond, &s->m,
+                      second_woken);
+}
+
+static void loop_awaits_signal(void* arg) {
+  run(arg, 2);
+}
+
+static void signals(void* arg) {
+  (void)arg;
+  explore_assert(pkd_async_cond_signal(&s->cond) == 1);
+}
+
+static void signals_and_unlocks(void* arg) {
+  signals(arg);
+  explore_assert(pkd_async_mutex_unlock(&s->ticket, &s->m) == 0);
+}
+
+static void cancels_first(void* arg) {
+  (void)arg;
+  explore_outcome(pkd_req_cancel(&s->task.req) == 0 ? 0 : 1);
+}
+
+static void signal_given_up(int held) {
+  start(NULL);
+  explore_spawn(loop_awaits_signal, &s->task);
+  explore_setup(wait_for_signal, &s->task);
+  explore_spawn(held ? signals_and_unlocks : signals, NULL);
+  if (held)
+    explore_setup(owns, NULL);
+  explore_spawn(cancels_first, NULL);
+  finish();
+}
+
+/* --- an event that tells of what was done before -------------------------- */
+
+static void tells(void* arg) {
+  (void)arg;
+  __atomic_store_n(&s->told, 1, __ATOMIC_RELAXED);
+  pkd_async_event_notify_all(&s->event);
+}
+
+static void loop_arms(void* arg) {
+  task_t* task = arg;
+  uint32_t epoch = pkd_async_event_arm(&s->event);
+
+  if (__atomic_load_n(&s->told, __ATOMIC_RELAXED) != 0)
+    return;
+  pkd_async_event_wait_since(&task->loop, &task->req, &s->event, epoch, note);
+  run(task, 1);
+}
+
+static void armed(int unused) {
+  (void)unused;
+  start(loop_arms);
+  explore_spawn(tells, NULL);
+  finish();
+}
+
+/* --- rings are looked for ------------------------------------------------- */
+
+static void looks_for_rings(void* arg) {
+  (void)arg;
+  explore_assert(pkd_req_cycles(NULL, NULL) == 0);
+}
+
+static void watch(pkd_req_t* req) {
+  explore_assert(pkd_req_watch(&s->watch, req, s, "watched") == 0);
+}
+
+static void waits_watched(void* arg) {
+  task_t* task = arg;
+
+  pkd_async_mutex_lock(&task->loop, &task->req, &s->m, second_woken);
+  run(task, 1);
+}
+
+/* The second time from a callback. */
+static void lock_watched(pkd_req_t* req, int status) {
+  task_t* task = req->data;
+
+  note(req, status);
+  explore_assert(pkd_async_mutex_lock(&task->loop, &task->second, &s->m,
+                                      second_woken) == 0);
+}
+
+static void waits_watched_in_turn(void* arg) {
+  task_t* task = arg;
+
+  pkd_loop_yield(&task->loop, &task->req, lock_watched);
+  run(task, 2);
+}
+
+static void rings(int in_turn) {
+  start(in_turn ? waits_watched_in_turn : waits_watched);
+  watch(in_turn ? &s->task.second : &s->task.req);
+  explore_spawn(unlocks, NULL);
+  explore_setup(owns, NULL);
+  explore_spawn(looks_for_rings, NULL);
+  finish();
+}
+
+#define OK EXPLORE_OK
+#define WIDE                                                                   \
+  { .preemptions = 2, .stale = 1 }
+#define FLAT                                                                   \
+  { .preemptions = 1, .stale = 1 }
+
+const explore_scenario_t explore_req[] = {
+    {"req/cancelled-mutex", cancelled_then_overwritten, MUTEX, OK, 3, WIDE},
+    {"req/cancelled-sem", cancelled_then_overwritten, SEM, OK, 3, WIDE},
+    {"req/cancelled-yield", cancelled_then_overwritten, YIELD, OK, 3, WIDE},
+    {"req/shown-mutex", shown_before_told, MUTEX, OK, 0, FLAT},
+    {"req/shown-sem", shown_before_told, SEM, OK, 0, FLAT},
+    {"req/shown-once", shown_before_told, ONCE, OK, 0, FLAT},
+    {"req/seen-mutex", seen_before_told, MUTEX, OK, 0, FLAT},
+    {"req/tried-again", tried_again, 0, OK, 0, WIDE},
+    {"req/locked-again", locked_again, 0, OK, 0, FLAT},
+    {"req/parts", parts, 0, OK, 0, FLAT},
+    {"req/rest", rest, 0, OK, 3, WIDE},
+    {"req/signal-given-up", signal_given_up, 0, OK, 3, FLAT},
+    {"req/signal-given-up-held", signal_given_up, 1, OK, 3, FLAT},
+    {"req/armed", armed, 0, OK, 0, FLAT},
+    {"req/rings", rings, 0, OK, 0, FLAT},
+    {"req/rings-in-turn", rings, 1, OK, 0, FLAT},
+    {.name = NULL},
+};
