@@ -302,8 +302,8 @@ static uint64_t settled(void* arg, const pkd_unpark_result_t* result) {
   settling->state =
       pkd__load_relaxed(state); /* relaxed: under the lot's lock */
   if (pkd__step_of(settling->state) == PKD__GRANTED)
-    /* relaxed: under the lot's lock */
-    pkd__store_relaxed(state, pkd__state_delivered(settling->state));
+    /* (S1) release, pairs with (S2): who shows the ticket asks for its home */
+    pkd__store_release(state, pkd__state_delivered(settling->state));
   return 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include <parkade/async/cond.h>
 #include <parkade/async/cycle.h>
+#include <parkade/async/keyed.h>
 #include <parkade/async/mutex.h>
 #include <parkade/async/rwlock.h>
 #include <parkade/async/sem.h>
@@ -41,6 +42,7 @@ typedef struct shared {
   task_t task[LOOPS];
   pkd_async_cond_t cond;
   pkd_req_watch_t watch;
+  pkd_async_keyed_t keyed;
 } shared_t;
 
 static shared_t* s;
@@ -361,6 +363,43 @@ static void over(int closed) {
   finish();
 }
 
+/* The same with a key. */
+static void unlock_or_overwrite(pkd_req_t* req, int status) {
+  note(req, status);
+  if (status == 0) {
+    explore_assert(pkd_async_keyed_unlock(req, &s->keyed) == 0);
+    return;
+  }
+  req->waiter.token = 0;
+  req->waiter.key = NULL;
+  req->waiter.state = 0;
+  req->extra[0] = 0;
+}
+
+static void loop_of_key_may_be_over(void* arg) {
+  task_t* task = arg;
+  int rc = pkd_async_keyed_lock(&task->loop, &task->req, &s->keyed, "k", 1,
+                                unlock_or_overwrite);
+
+  if (rc == UV_ESHUTDOWN)
+    return;
+  __atomic_store_n(&s->started, &task->req, __ATOMIC_RELEASE);
+  run(task, 1);
+}
+
+static void closes_keyed(void* arg) {
+  (void)arg;
+  explore_assert(pkd_async_keyed_close(&s->keyed) == 0);
+}
+
+static void key_over(int closed) {
+  start();
+  spawn_loop(loop_of_key_may_be_over);
+  explore_spawn(watches, NULL);
+  explore_spawn(closed ? closes_keyed : cancels, NULL);
+  finish();
+}
+
 static void await_signal(void* arg) {
   task_t* task = arg;
 
@@ -397,11 +436,13 @@ static void looks_for_rings(void* arg) {
   explore_assert(pkd_req_cycles(NULL, NULL) == 0);
 }
 
-static void rings(int unused) {
-  (void)unused;
+static void rings(int put_off) {
+  task_t* task;
+
   start();
-  spawn_loop(loop_locks);
-  pkd_req_watch(&s->watch, &s->task[0].req, s, "watched");
+  task = &s->task[0];
+  spawn_loop(put_off ? loop_locks_twice : loop_locks);
+  pkd_req_watch(&s->watch, put_off ? &task->second : &task->req, s, "watched");
   explore_spawn(watches, NULL);
   explore_spawn(looks_for_rings, NULL);
   finish();
@@ -564,6 +605,8 @@ const explore_scenario_t explore_grant[] = {
     {"grant/close-held", close_mutex, 1, OK, 7, FLAT},
     {"grant/cancel-overwritten", over, 0, OK, 7, FLAT},
     {"grant/close-overwritten", over, 1, OK, 0, FLAT},
+    {"grant/key-cancel-overwritten", key_over, 0, OK, 7, FLAT},
+    {"grant/key-close-overwritten", key_over, 1, OK, 0, FLAT},
     {"grant/signalled-overwritten",
      signalled_and_over,
      0,
@@ -571,6 +614,7 @@ const explore_scenario_t explore_grant[] = {
      0,
      {.preemptions = 1}},
     {"grant/rings", rings, 0, OK, 0, NARROW},
+    {"grant/rings-put-off", rings, 1, OK, 0, {.preemptions = 1}},
     {"grant/timeout", timeout, 0, OK, 3, {.preemptions = 1, .timeouts = 1}},
     {"grant/detach", detach, 0, OK, 0, WIDE},
     {"grant/detach-with-thread", detach, 1, OK, 0, NARROW},

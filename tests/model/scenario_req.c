@@ -13,6 +13,7 @@
 #include <parkade/async/cond.h>
 #include <parkade/async/cycle.h>
 #include <parkade/async/event.h>
+#include <parkade/async/keyed.h>
 #include <parkade/async/mutex.h>
 #include <parkade/async/once.h>
 #include <parkade/async/sem.h>
@@ -34,6 +35,7 @@ typedef struct shared {
   pkd_async_event_t event;
   pkd_async_cond_t cond;
   pkd_async_once_t once;
+  pkd_async_keyed_t keyed;
   pkd_req_t ticket;
   pkd_req_t* started; /* atomic */
   int told;           /* atomic */
@@ -99,7 +101,10 @@ static void overwrite(pkd_req_t* req) {
 
 /* --- cancelled, and used for something else ------------------------------- */
 
-enum { MUTEX, SEM, YIELD, ONCE };
+enum { MUTEX, SEM, YIELD, ONCE, KEYED };
+
+#define KEY "k", 1
+#define ANOTHER "another", 7
 
 static void answer(pkd_req_t* req, int status) {
   note(req, status);
@@ -147,6 +152,65 @@ static void cancelled_then_overwritten(int what) {
   explore_assert(pkd_async_sem_available(&s->sem) == 2);
 }
 
+/* A wait that blocks tells nobody that it has begun: it is cancelled as soon as it
+ * is found in the queue. What it owned before had another address. */
+static void waits_until_cancelled(void* arg) {
+  (void)arg;
+  explore_assert(pkd_async_cond_wait_blocking(&s->ticket, &s->cond, &s->m,
+                                              PKD_FOREVER) == UV_ECANCELED);
+}
+
+static void cancels_at_last(void* arg) {
+  (void)arg;
+  while (pkd_req_cancel(&s->ticket) != 0)
+    explore_yield();
+}
+
+static void cancelled_cond(int unused) {
+  (void)unused;
+  start(NULL);
+  explore_assert(pkd_async_mutex_trylock(&s->ticket, &s->m) == 0);
+  explore_spawn(waits_until_cancelled, NULL);
+  explore_spawn(cancels_at_last, NULL);
+  finish();
+}
+
+static void waits_for_key(void* arg) {
+  int rc =
+      pkd_async_keyed_lock_blocking(&s->ticket, &s->keyed, KEY, PKD_FOREVER);
+
+  (void)arg;
+  explore_assert(rc == 0 || rc == UV_ECANCELED);
+  explore_outcome(rc == 0 ? 0 : 1);
+  if (rc == 0)
+    explore_assert(pkd_async_keyed_unlock(&s->ticket, &s->keyed) == 0);
+}
+
+static void unlocks_first_key(void* arg) {
+  (void)arg;
+  explore_assert(pkd_async_keyed_unlock(&s->task.req, &s->keyed) == 0);
+}
+
+static void cancels_ticket(void* arg) {
+  (void)arg;
+  pkd_req_cancel(&s->ticket);
+}
+
+/* It has had another key, for which somebody else stands now. */
+static void cancelled_key(int unused) {
+  (void)unused;
+  start(NULL);
+  explore_assert(pkd_async_keyed_trylock(&s->ticket, &s->keyed, ANOTHER) == 0);
+  explore_assert(pkd_async_keyed_unlock(&s->ticket, &s->keyed) == 0);
+  explore_assert(pkd_async_keyed_trylock(&s->task.second, &s->keyed, ANOTHER) ==
+                 0);
+  explore_assert(pkd_async_keyed_trylock(&s->task.req, &s->keyed, KEY) == 0);
+  explore_spawn(waits_for_key, NULL);
+  explore_spawn(unlocks_first_key, NULL);
+  explore_spawn(cancels_ticket, NULL);
+  finish();
+}
+
 /* --- the state is all that tells of a grant ------------------------------- */
 
 static void thread_counts(void* arg) {
@@ -171,6 +235,8 @@ static int give_back(pkd_req_t* req) {
     return pkd_async_sem_release(req, &s->sem, 2);
   if (kind == ONCE)
     return pkd_async_once_done(req, &s->once, 0);
+  if (kind == KEYED)
+    return pkd_async_keyed_unlock(req, &s->keyed);
   return pkd_async_mutex_unlock(req, &s->m);
 }
 
@@ -200,6 +266,8 @@ static void loop_starts(void* arg) {
     pkd_async_sem_acquire(&task->loop, &task->req, &s->sem, 2, note);
   else if (kind == ONCE)
     pkd_async_once_call(&task->loop, &task->req, &s->once, note);
+  else if (kind == KEYED)
+    pkd_async_keyed_lock(&task->loop, &task->req, &s->keyed, KEY, note);
   else
     pkd_async_mutex_lock(&task->loop, &task->req, &s->m, note);
   __atomic_store_n(&s->started, &task->req, __ATOMIC_RELEASE);
@@ -248,6 +316,27 @@ static void tried_again(int unused) {
   owns(NULL);
   explore_spawn(unlocks, NULL);
   explore_spawn(tries_again, NULL);
+  finish();
+}
+
+static void unlocks_key(void* arg) {
+  (void)arg;
+  explore_assert(pkd_async_keyed_unlock(&s->ticket, &s->keyed) == 0);
+}
+
+static void tries_another_key(void* arg) {
+  (void)arg;
+  while (pkd_async_keyed_trylock(&s->ticket, &s->keyed, ANOTHER) != 0)
+    explore_yield();
+  explore_assert(pkd_async_keyed_unlock(&s->ticket, &s->keyed) == 0);
+}
+
+static void tried_again_keyed(int unused) {
+  (void)unused;
+  start(NULL);
+  explore_assert(pkd_async_keyed_trylock(&s->ticket, &s->keyed, KEY) == 0);
+  explore_spawn(unlocks_key, NULL);
+  explore_spawn(tries_another_key, NULL);
   finish();
 }
 
@@ -454,6 +543,28 @@ static void waits_watched_in_turn(void* arg) {
   run(task, 2);
 }
 
+static void unlock_key(pkd_req_t* req, int status) {
+  note(req, status);
+  explore_assert(pkd_async_keyed_unlock(req, &s->keyed) == 0);
+}
+
+static void waits_for_key_watched(void* arg) {
+  task_t* task = arg;
+
+  pkd_async_keyed_lock(&task->loop, &task->req, &s->keyed, KEY, unlock_key);
+  run(task, 1);
+}
+
+static void rings_keyed(int unused) {
+  (void)unused;
+  start(waits_for_key_watched);
+  watch(&s->task.req);
+  explore_assert(pkd_async_keyed_trylock(&s->ticket, &s->keyed, KEY) == 0);
+  explore_spawn(unlocks_key, NULL);
+  explore_spawn(looks_for_rings, NULL);
+  finish();
+}
+
 static void rings(int in_turn) {
   start(in_turn ? waits_watched_in_turn : waits_watched);
   watch(in_turn ? &s->task.second : &s->task.req);
@@ -473,11 +584,20 @@ const explore_scenario_t explore_req[] = {
     {"req/cancelled-mutex", cancelled_then_overwritten, MUTEX, OK, 3, WIDE},
     {"req/cancelled-sem", cancelled_then_overwritten, SEM, OK, 3, WIDE},
     {"req/cancelled-yield", cancelled_then_overwritten, YIELD, OK, 3, WIDE},
+    {"req/cancelled-cond",
+     cancelled_cond,
+     0,
+     OK,
+     0,
+     {.preemptions = 1, .stale = 2}},
+    {"req/cancelled-key", cancelled_key, 0, OK, 3, {.stale = 2}},
     {"req/shown-mutex", shown_before_told, MUTEX, OK, 0, FLAT},
     {"req/shown-sem", shown_before_told, SEM, OK, 0, FLAT},
     {"req/shown-once", shown_before_told, ONCE, OK, 0, FLAT},
+    {"req/shown-key", shown_before_told, KEYED, OK, 0, FLAT},
     {"req/seen-mutex", seen_before_told, MUTEX, OK, 0, FLAT},
     {"req/tried-again", tried_again, 0, OK, 0, WIDE},
+    {"req/tried-again-keyed", tried_again_keyed, 0, OK, 0, FLAT},
     {"req/locked-again", locked_again, 0, OK, 0, FLAT},
     {"req/parts", parts, 0, OK, 0, FLAT},
     {"req/rest", rest, 0, OK, 3, WIDE},
@@ -486,5 +606,6 @@ const explore_scenario_t explore_req[] = {
     {"req/armed", armed, 0, OK, 0, FLAT},
     {"req/rings", rings, 0, OK, 0, FLAT},
     {"req/rings-in-turn", rings, 1, OK, 0, FLAT},
+    {"req/rings-keyed", rings_keyed, 0, OK, 0, FLAT},
     {.name = NULL},
 };
