@@ -12,9 +12,12 @@
  * ThreadSanitizer learns of the locks for threads, and of tokens, from the inline
  * functions of these headers, in the unit that includes them: a program built with
  * -fsanitize=thread needs no instrumented build of this library for them. (What
- * orders the tasks of two loops it sees only in an instrumented libparkade-uv.) The
- * library's own ThreadSanitizer build defines PKD_TSAN_ANNOTATE as 0 and shows its
- * bare atomics, since a note "this is a lock" would hide an order that is wrong. */
+ * the lot orders, and the tasks of two loops, it sees only in an instrumented one.)
+ *
+ * A build of the library that is instrumented itself shows its bare atomics, and is
+ * used with PKD_TSAN_ANNOTATE defined as 0, as its pkg-config and CMake files do: a
+ * note "this is a lock" would hide an order that is wrong, and hides from
+ * ThreadSanitizer all that goes on inside, of which it then sees one half only. */
 #ifndef PARKADE_ANALYSIS_H
 #define PARKADE_ANALYSIS_H
 
@@ -141,6 +144,10 @@
 #define PKD__TSAN_SHOWS(object) __tsan_release(object)
 /* After a wait that a token may have ended: it sees what its firer did. */
 #define PKD__TSAN_CANCELLED(rc, cancel) pkd__cancel_saw((rc), (cancel))
+/* What a call may do in place of its slow path, after it has shown what it had to.
+ * Not here: of an atomic after that, which is no part of what was shown, those who
+ * free the object know nothing. */
+#define PKD__TSAN_INLINE(fast) 0
 #else
 #define PKD__TSAN_READ 0
 #define PKD__TSAN_LOCKING(lock, read) ((void)0)
@@ -152,6 +159,7 @@
 #define PKD__TSAN_SAW(object) ((void)0)
 #define PKD__TSAN_SHOWS(object) ((void)0)
 #define PKD__TSAN_CANCELLED(rc, cancel) ((void)0)
+#define PKD__TSAN_INLINE(fast) (fast)
 #endif
 
 #if PKD_TSAN_ANNOTATE

@@ -141,7 +141,7 @@ static inline void pkd__cell_store(uint32_t* word, const void* in,
                      __ATOMIC_RELEASE);
   } else {
     PKD__TSAN_SHOWS(word);
-    if (!pkd__cell_store_fast(word, in, size))
+    if (!PKD__TSAN_INLINE(pkd__cell_store_fast(word, in, size)))
       pkd__cell_swap_long(word, in, NULL, size);
   }
 }

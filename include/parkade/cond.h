@@ -229,7 +229,7 @@ static inline int pkd_cond_signal(pkd_cond_t* c) {
   /* (K2) acquire, pairs with (K1): whoever learns here that nobody waits may free
    * the condition, and the last waiter is done with it. Who began to wait under
    * the mutex before we held it is seen through the mutex. */
-  if (__atomic_load_n(&c->lock, __ATOMIC_ACQUIRE) == NULL)
+  if (PKD__TSAN_INLINE(__atomic_load_n(&c->lock, __ATOMIC_ACQUIRE) == NULL))
     return 0;
   return pkd__cond_signal_slow(c);
 }
@@ -242,7 +242,7 @@ static inline int pkd_cond_signal(pkd_cond_t* c) {
  * Threads:   any, with or without the mutex; not from signal handlers */
 static inline size_t pkd_cond_broadcast(pkd_cond_t* c) {
   /* (K2) */
-  if (__atomic_load_n(&c->lock, __ATOMIC_ACQUIRE) == NULL)
+  if (PKD__TSAN_INLINE(__atomic_load_n(&c->lock, __ATOMIC_ACQUIRE) == NULL))
     return 0;
   return pkd__cond_broadcast_slow(c);
 }

@@ -176,7 +176,8 @@ static inline void pkd_remutex_unlock(pkd_remutex_t* m)
   if (!pkd__remutex_once_less("pkd_remutex_unlock", m))
     return;
   PKD__TSAN_SHOWS(m);
-  if (!pkd__mutex_unlock_fast(&m->mutex)) /* the last touch */
+  /* the last touch */
+  if (!PKD__TSAN_INLINE(pkd__mutex_unlock_fast(&m->mutex)))
     pkd__mutex_unlock_slow(&m->mutex);
 }
 

@@ -126,6 +126,10 @@ PKD_API void pkd__rwlock_updowngrade(pkd_rwlock_t* l);
 #define PKD__RWLOCK_MODE_RECURSIVE 1
 #define PKD__RWLOCK_MODE_UP 2
 #define PKD__RWLOCK_MODE_WRITE 3
+/* To ThreadSanitizer an upgradable holder reads. That it also sees what the one
+ * before it did is told at an address that no other call tells of, and last: to
+ * unlock is to read the lock. */
+#define PKD__RWLOCK_UPS(l) (&(l)->policy)
 
 /* (R1) acquire, pairs with (R2): what earlier writers wrote is visible. Added
  * first and looked at afterwards: one transfer of the line. */
@@ -481,6 +485,7 @@ static inline void pkd_rwlock_uplock(pkd_rwlock_t* l)
   PKD__TSAN_LOCKING(l, PKD__TSAN_READ);
   pkd__rwlock_lock(l, PKD__RWLOCK_MODE_UP, NULL, PKD_FOREVER);
   PKD__TSAN_LOCKED(l, PKD__TSAN_READ);
+  PKD__TSAN_SAW(PKD__RWLOCK_UPS(l));
 }
 
 /** As pkd_rwlock_uplock(), if it can be had now.
@@ -497,6 +502,8 @@ static inline int pkd_rwlock_tryuplock(pkd_rwlock_t* l)
   PKD__TSAN_TRYING(l, PKD__TSAN_READ);
   rc = pkd__rwlock_try(l, PKD__RWLOCK_MODE_UP);
   PKD__TSAN_TRIED(l, PKD__TSAN_READ, rc == 0);
+  if (rc == 0)
+    PKD__TSAN_SAW(PKD__RWLOCK_UPS(l));
   return rc;
 }
 
@@ -521,6 +528,8 @@ static inline int pkd_rwlock_uplock_cancellable(pkd_rwlock_t* l,
   PKD__TSAN_TRYING(l, PKD__TSAN_READ);
   rc = pkd__rwlock_lock(l, PKD__RWLOCK_MODE_UP, cancel, deadline);
   PKD__TSAN_TRIED(l, PKD__TSAN_READ, rc == 0);
+  if (rc == 0)
+    PKD__TSAN_SAW(PKD__RWLOCK_UPS(l));
   PKD__TSAN_CANCELLED(rc, cancel);
   return rc;
 }
@@ -548,8 +557,9 @@ static inline int pkd_rwlock_uplock_for(pkd_rwlock_t* l, uint64_t ns)
 static inline void pkd_rwlock_upunlock(pkd_rwlock_t* l)
     PKD_RELEASE_SHARED(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, PKD__TSAN_READ);
-  pkd__rwlock_upunlock(l);
   PKD__TSAN_UNLOCKED(l, PKD__TSAN_READ);
+  PKD__TSAN_SHOWS(PKD__RWLOCK_UPS(l));
+  pkd__rwlock_upunlock(l);
 }
 
 /** As pkd_rwlock_upunlock(), and hands `l` over to those who wait if it is free
@@ -557,8 +567,9 @@ static inline void pkd_rwlock_upunlock(pkd_rwlock_t* l)
 static inline void pkd_rwlock_upunlock_fair(pkd_rwlock_t* l)
     PKD_RELEASE_SHARED(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, PKD__TSAN_READ);
-  pkd__rwlock_upunlock_fair(l);
   PKD__TSAN_UNLOCKED(l, PKD__TSAN_READ);
+  PKD__TSAN_SHOWS(PKD__RWLOCK_UPS(l));
+  pkd__rwlock_upunlock_fair(l);
 }
 
 /** Lets those who wait have their turn: unlock_fair and lock, if somebody waits;
@@ -570,9 +581,11 @@ static inline void pkd_rwlock_upbump(pkd_rwlock_t* l)
     PKD_REQUIRES_SHARED(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, PKD__TSAN_READ);
   PKD__TSAN_UNLOCKED(l, PKD__TSAN_READ);
+  PKD__TSAN_SHOWS(PKD__RWLOCK_UPS(l));
   PKD__TSAN_LOCKING(l, PKD__TSAN_READ);
   pkd__rwlock_upbump(l);
   PKD__TSAN_LOCKED(l, PKD__TSAN_READ);
+  PKD__TSAN_SAW(PKD__RWLOCK_UPS(l));
 }
 
 /* --- from one to the other --- */
@@ -723,6 +736,7 @@ static inline void pkd_rwlock_downgrade_to_up(pkd_rwlock_t* l) PKD_RELEASE(*l)
  * Order:     release
  * Threads:   the upgradable holder */
 static inline void pkd_rwlock_updowngrade(pkd_rwlock_t* l) PKD_NO_ANALYSIS {
+  PKD__TSAN_SHOWS(PKD__RWLOCK_UPS(l));
   pkd__rwlock_updowngrade(l);
 }
 

@@ -167,7 +167,8 @@ static inline int pkd_sem_acquire_cancellable(pkd_sem_t* s, uint32_t n,
  * Order:     release; pairs with the acquires it serves */
 static inline int pkd_sem_release(pkd_sem_t* s, uint32_t n) {
   PKD__TSAN_SHOWS(s);
-  return pkd__sem_release_fast(s, n) ? 0 : pkd__sem_release(s, n);
+  return PKD__TSAN_INLINE(pkd__sem_release_fast(s, n)) ? 0
+                                                       : pkd__sem_release(s, n);
 }
 
 /** How many permits are to be had at this moment: for displays.

@@ -127,6 +127,22 @@ static void looking_in_all_ways(void) {
   pkd_rwlock_rdunlock(&rwlock);
   pkd_rwlock_rdunlock_fair(&rwlock);
 }
+static void upgradable(void) {
+  PKD_WITH_UPLOCK(&rwlock) {
+    x++;
+    pkd_rwlock_upbump(&rwlock);
+    x++;
+  }
+}
+static void upgradable_by_try(void) {
+  must(pkd_rwlock_tryuplock(&rwlock) == 0);
+  x++;
+  pkd_rwlock_updowngrade(&rwlock);
+  must(pkd_rwlock_uplock_for(&rwlock, 1) == 0);
+  x++;
+  pkd_rwlock_upunlock_fair(&rwlock);
+  pkd_rwlock_rdunlock(&rwlock);
+}
 static void writing_as_a_reader(void) {
   PKD_WITH_RDLOCK(&rwlock) {
     x++;
@@ -259,6 +275,43 @@ static void exchange_it_in_vain(void) {
   x++; /* but it was told what was there */
 }
 
+/* --- who comes last may free the object -------------------------------------- */
+
+/* As free() does it: written over by a call, whose size no compiler knows. */
+static void end(void* object, volatile size_t size) {
+  memset(object, 0, size);
+}
+static void free_mutex(void) {
+  in_mutex_by_try();
+  end(&mutex, sizeof mutex);
+}
+static void free_fair(void) {
+  in_fair_by_try();
+  end(&fair, sizeof fair);
+}
+static void free_re(void) {
+  must(pkd_remutex_lock_for(&re, 1) == 0); /* a call, whatever it finds */
+  x++;
+  pkd_remutex_unlock(&re);
+  end(&re, sizeof re);
+}
+static void free_rwlock(void) {
+  writing();
+  end(&rwlock, sizeof rwlock);
+}
+static void free_cell(void) {
+  struct big big;
+
+  pkd_cell_swap(&cell, &(struct big){{2}}, &big); /* a call, too */
+  x++;
+  end(&cell, sizeof cell);
+}
+
+static void free_up(void) {
+  upgradable_by_try();
+  end(&rwlock, sizeof rwlock);
+}
+
 /* --- tokens that end waits ------------------------------------------------------ */
 
 static void fire(void) {
@@ -342,8 +395,19 @@ static const struct pair {
     {"upgrade_read", "none", writing_by_upgrade, looking_in_all_ways},
     {"read_write", "none", looking_in_all_ways, writing},
     {"read_upgrade", "none", looking, writing_by_upgrade},
+    {"up_up", "none", upgradable, upgradable_by_try},
+    {"up_again", "none", upgradable_by_try, upgradable},
+    {"up_upgrade", "none", upgradable, writing_by_upgrade},
+    {"upgrade_up", "none", writing_by_upgrade, upgradable},
+    {"up_read", "race", upgradable, looking},
     {"write_forgotten", "race", writing, touch},
     {"two_readers_write", "race", writing_as_a_reader, writing_as_a_reader},
+    {"mutex_freed", "none", in_mutex, free_mutex},
+    {"fair_freed", "none", in_fair, free_fair},
+    {"re_freed", "none", in_re, free_re},
+    {"rwlock_freed", "none", looking, free_rwlock},
+    {"up_freed", "none", upgradable, free_up},
+    {"cell_freed", "none", store_it, free_cell},
     {"sem", "none", release_it, acquire_it},
     {"sem_in_vain", "race", release_it, acquire_in_vain},
     {"event", "none", set_it, wait_for_it},
