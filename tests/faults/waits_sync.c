@@ -2,6 +2,12 @@
  *
  * waits_sync.c - the calls that park a thread. (A cell's never wait for longer
  * than another's copy takes, so nothing can be held against them.) */
+
+/* All are taken at once, by a child in whatever order, and given back for threads
+ * that have ended: faults, of which ThreadSanitizer would tell if it knew of the
+ * locks. */
+#define PKD_TSAN_ANNOTATE 0
+
 #include "waits.h"
 
 #include <parkade/barrier.h>

@@ -5,6 +5,7 @@
 #ifndef PKD_TEST_KIT_H
 #define PKD_TEST_KIT_H
 
+#include <parkade/analysis.h>
 #include <parkade/lot.h>
 
 #include "support/test.h"
@@ -144,6 +145,14 @@ static inline int last_words(void (*fn)(void), char* words, size_t size) {
   fclose(file);
   return code < 0 ? -code : 0;
 }
+
+/** At the head of a test that misuses a lock: where ThreadSanitizer is told of the
+ * locks it speaks first, and ends the program in a way of its own. */
+#define SKIP_IF_TSAN_SPEAKS_FIRST()                                            \
+  do {                                                                         \
+    if (PKD_TSAN_ANNOTATE)                                                     \
+      skip();                                                                  \
+  } while (0)
 
 /* --- addresses ------------------------------------------------------------- */
 

@@ -53,6 +53,8 @@ static void trywrlock_takes_a_free_lock_whatever_else_the_word_says(void** s) {
     assert_int_equal(pkd_rwlock_trywrlock(&l), 0);
     assert_int_equal(pkd_rwlock_is_write_locked(&l), 1);
     assert_int_equal(pkd_rwlock_trywrlock(&l), -EBUSY);
+    l.word = PKD__RWLOCK_HELD; /* nobody sleeps, so that it can be given back */
+    pkd_rwlock_wrunlock(&l);
   }
 }
 
@@ -194,6 +196,7 @@ static void misuse(int which) {
 
 static void misuse_stops_the_program_with_one_line(void** state) {
   (void)state;
+  SKIP_IF_TSAN_SPEAKS_FIRST();
   for (int which = 0; which < 14; which++) {
     char line[256] = "";
     int status = 0;
