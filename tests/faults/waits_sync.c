@@ -357,6 +357,7 @@ static void give_once(void) {
 
 static pkd_cancel_t pause_token, park_token;
 static pkd_thread_t parked;
+static int is_parked; /* atomic; orders `parked`, as the lot does unseen */
 
 static void take_pause(void) {
   pkd_cancel_init(&pause_token, NULL, PKD_FOREVER);
@@ -373,11 +374,13 @@ static void give_pause(void) {
 /* Who parks shows at the token that could cancel it. */
 static int wait_park(pkd_deadline_t deadline) {
   parked = pkd_thread_self();
+  __atomic_store_n(&is_parked, 1, __ATOMIC_RELEASE);
   return pkd_thread_park_cancellable(&park_token, deadline);
 }
 
 static void give_park(void) {
-  if (waiting_at(&park_token) > 0)
+  if (waiting_at(&park_token) > 0 &&
+      __atomic_load_n(&is_parked, __ATOMIC_ACQUIRE) != 0)
     pkd_thread_unpark(parked);
 }
 
