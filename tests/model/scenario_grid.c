@@ -69,7 +69,7 @@ static object_t* o;
 static const face_t* face;
 static int way;
 static int threads;
-static pkd_cancel_t token;
+static pkd_cancel_t* token; /* allocated: at one place in every build */
 
 /* --- locks ---------------------------------------------------------------- */
 
@@ -327,7 +327,7 @@ static int take_as_told(bool told) {
   if (told && way == TRY)
     return face->attempt();
   if (told && way == CANCEL)
-    return face->take(&token, PKD_FOREVER);
+    return face->take(token, PKD_FOREVER);
   return face->take(NULL, told && way == TIMED ? SOON : PKD_FOREVER);
 }
 
@@ -357,7 +357,7 @@ static void takes_alone(void* arg) {
 
 static void fires(void* arg) {
   (void)arg;
-  pkd_cancel_fire(&token);
+  pkd_cancel_fire(token);
 }
 
 /* The same thread takes and fires, in either order. */
@@ -379,14 +379,14 @@ static void fulfils(void* arg) {
 
   (void)arg;
   if (way == CANCEL && threads == 2 && before)
-    pkd_cancel_fire(&token);
+    pkd_cancel_fire(token);
   if (face != &faces[ONCE])
     o->data = 1;
   face->fulfil();
   if (way == FREED && (face->all_come || face == &faces[ONCE]))
     leave_and_free();
   else if (way == CANCEL && threads == 2 && !before)
-    pkd_cancel_fire(&token);
+    pkd_cancel_fire(token);
 }
 
 /* --- who plays ------------------------------------------------------------ */
@@ -425,7 +425,8 @@ static void play(int code) {
   threads = code % 10;
   o = explore_need(sizeof *o);
   explore_name(o, sizeof *o, "object");
-  explore_name(&token, sizeof token, "token");
+  token = explore_need(sizeof *token);
+  explore_name(token, sizeof *token, "token");
   if (face->init != NULL)
     face->init(way == CANCEL && threads == 3 ? 2 : threads);
   o->users = threads;
