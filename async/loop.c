@@ -37,15 +37,18 @@ int pkd_loop_attach(pkd_loop_t* loop, uv_loop_t* uv_loop) {
   home->attacher = pkd__self();
   home->owner = home->attacher << 1;
   home->away = PKD__AWAY_BIAS;
-  if (!pkd__registry_add(home)) {
-    free(home);
-    return UV_EALREADY;
-  }
   err = uv_mutex_init(&home->lock);
-  if (err == 0 && (err = uv_async_init(uv_loop, &home->bell, on_bell)) != 0)
-    uv_mutex_destroy(&home->lock);
   if (err != 0) {
+    free(home);
+    return err;
+  }
+  /* From here on the watchdog of the grants may look at it. */
+  if (!pkd__registry_add(home))
+    err = UV_EALREADY;
+  else if ((err = uv_async_init(uv_loop, &home->bell, on_bell)) != 0)
     pkd__registry_remove(home);
+  if (err != 0) {
+    uv_mutex_destroy(&home->lock);
     free(home);
     return err;
   }

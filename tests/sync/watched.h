@@ -33,6 +33,7 @@ const char* __tsan_default_options(void) {
 
 static pkd_cancel_t stop;
 static unsigned certain, potential; /* atomic */
+static unsigned told;               /* atomic; reports that are over */
 static pkd_deadlock_step_t last[8];
 static size_t last_count;
 
@@ -47,6 +48,7 @@ static inline void on_report(void* data, const pkd_deadlock_report_t* report) {
   } else {
     count_up(&potential);
   }
+  count_up(&told);
 }
 
 /** Has a child of last_words() said something? */
@@ -61,7 +63,7 @@ static inline int watch(void** state) {
   pkd_deadlock_watch(0);
   pkd_deadlock_on_report(on_report, NULL);
   pkd_deadlock_watch(1);
-  certain = potential = 0;
+  certain = potential = told = 0;
   last_count = 0;
   stop = (pkd_cancel_t)PKD_CANCEL_INIT;
   return 0;
