@@ -208,7 +208,7 @@ static void a_way_into_another_ring_is_not_ours(void** state) {
   locked = 0;
   quit = (pkd_cancel_t)PKD_CANCEL_INIT;
   crew_start(&crew, 2, read_and_wait, NULL);
-  WAIT_FOR(count_of(&told) == 1); /* with `stop` as well */
+  WAIT_FOR(count_of(&reports_over) == 1); /* with `stop` as well */
   stop = (pkd_cancel_t)PKD_CANCEL_INIT;
   pkd_mutex_lock(&d);
   crew_add(&crew);

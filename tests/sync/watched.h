@@ -33,7 +33,7 @@ const char* __tsan_default_options(void) {
 
 static pkd_cancel_t stop;
 static unsigned certain, potential; /* atomic */
-static unsigned told;               /* atomic; reports that are over */
+static unsigned reports_over;       /* atomic; of both */
 static pkd_deadlock_step_t last[8];
 static size_t last_count;
 
@@ -48,7 +48,7 @@ static inline void on_report(void* data, const pkd_deadlock_report_t* report) {
   } else {
     count_up(&potential);
   }
-  count_up(&told);
+  count_up(&reports_over);
 }
 
 /** Has a child of last_words() said something? */
@@ -63,7 +63,7 @@ static inline int watch(void** state) {
   pkd_deadlock_watch(0);
   pkd_deadlock_on_report(on_report, NULL);
   pkd_deadlock_watch(1);
-  certain = potential = told = 0;
+  certain = potential = reports_over = 0;
   last_count = 0;
   stop = (pkd_cancel_t)PKD_CANCEL_INIT;
   return 0;
