@@ -26,6 +26,8 @@ struct entry {
 
 static void prepare(struct entry* entry, pkd_req_t* req, void* object,
                     enum pkd__kind kind, uint32_t want);
+static void set_deadline(const struct entry* entry, struct pkd__home* home,
+                         uint64_t ms);
 static int take(struct entry* entry, bool locked);
 static int take_ahead(struct entry* entry);
 static int take_now(struct entry* entry);
@@ -60,14 +62,16 @@ int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
   prepare(&entry, req, object, kind, want);
   req->via.home = home;
   req->cb = cb;
+  /* A grant may be taken back, and then the timeout counts as well. It is set before
+   * the request takes anything: who has a key stands in the lot's queue from then on,
+   * where others read the token. `patience`, relaxed: set by this thread */
+  if (timeout != 0 && pkd__load_relaxed(&home->patience) != 0)
+    set_deadline(&entry, home, timeout - 1);
   err = timeout == 1 ? take_now(&entry) : take_ahead(&entry);
   if (err == UV_EAGAIN && timeout == 1)
     err = UV_EBUSY;
-  /* A grant may be taken back, and then the timeout counts as well. `patience`,
-   * relaxed: set by this thread */
-  if (timeout != 0 && (err == UV_EAGAIN ||
-                       (err == 0 && pkd__load_relaxed(&home->patience) != 0)))
-    req->waiter.token |= (uint64_t)pkd__home_deadline(home, timeout - 1) << 32;
+  if (err == UV_EAGAIN && timeout != 0)
+    set_deadline(&entry, home, timeout - 1);
   if (err == UV_EAGAIN)
     err = enqueue(&entry);
   if (err != 0 && err != UV_EAGAIN)
@@ -83,6 +87,15 @@ int pkd__start(pkd_loop_t* loop, pkd_req_t* req, void* object,
     pkd__grant_note(home, req);
   pkd__home_accept_granted(home, req);
   return 0;
+}
+
+/* If it has none yet. */
+static void set_deadline(const struct entry* entry, struct pkd__home* home,
+                         uint64_t ms) {
+  uint64_t* token = &entry->req->waiter.token;
+
+  if (*token >> 32 == 0)
+    *token |= (uint64_t)pkd__home_deadline(home, ms) << 32;
 }
 
 int pkd__try(pkd_req_t* req, void* object, enum pkd__kind kind, uint32_t want) {

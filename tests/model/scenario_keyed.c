@@ -314,6 +314,15 @@ static void late_loop_twice(void* arg) {
   run_late(task, 2);
 }
 
+/* Has the key at once, and yet its time counts: a grant may be taken back. */
+static void late_loop_has_time(void* arg) {
+  task_t* task = arg;
+
+  explore_assert(pkd_req_set_timeout(&task->req, 1000) == 0);
+  ask_late(task, &task->req);
+  run_late(task, 1);
+}
+
 static void late_loop_detaches(void* arg) {
   task_t* task = arg;
 
@@ -395,7 +404,8 @@ static void spawn_late(int which, void (*entry)(void* arg)) {
 }
 
 static void (*const lates[])(void*) = {
-    late_loop, late_loop_twice, late_loop_detaches, late_loop_meets_close};
+    late_loop, late_loop_twice, late_loop_detaches, late_loop_meets_close,
+    late_loop_has_time};
 static void (*const others[])(void*) = {
     NULL,          on_time,         on_time_tries, on_time_hands_over,
     on_time_gives, on_time_cancels, closes,        late_loop};
@@ -453,6 +463,7 @@ const explore_scenario_t explore_keyed[] = {
     {"keyed/late-twice", late, 10, OK, 0, WIDE},
     {"keyed/late-and-thread", late, 1, OK, 0, NARROW},
     {"keyed/late-and-try", late, 2, OK, 3, NARROW},
+    {"keyed/late-with-time", late, 42, OK, 3, NARROW},
     {"keyed/late-and-handed-over", late, 3, OK, 0, NARROW},
     {"keyed/late-given", late, 4, OK, 0, NARROW},
     {"keyed/late-given-and-thread", late, 104, OK, 0, FLAT},
