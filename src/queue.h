@@ -30,9 +30,14 @@
 #define PKD_BUCKET_BITS 16
 #endif
 
+/* What of an address is hashed: the explorer has another answer for statics. */
+#ifndef PKD__PLACE
+#define PKD__PLACE(key) ((uintptr_t)(key))
+#endif
+
 /** Spreads addresses over all 64 bits; one to one, since the factor is odd. */
 static inline uint64_t pkd__hash(const void* key) {
-  return (uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15);
+  return (uint64_t)PKD__PLACE(key) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 /* relaxed: under the lock that guards it, or checked again under that lock */

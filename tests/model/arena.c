@@ -104,9 +104,6 @@ void explore_free(void* block) {
 }
 
 /* The linker's --wrap sends the library's allocations here. */
-void* __real_malloc(size_t size);
-void* __real_calloc(size_t count, size_t size);
-void __real_free(void* block);
 void* __wrap_malloc(size_t size);
 void* __wrap_calloc(size_t count, size_t size);
 void __wrap_free(void* block);
@@ -141,6 +138,8 @@ const char* ex_arena_name(uintptr_t at) {
   static unsigned turn;
   char* text = buffers[turn++ % 4];
   int owner = ex_fiber_owner(at);
+  size_t offset = 0;
+  const char* variable;
 
   for (int i = 0; i < name_count; i++)
     if (at - names[i].at < names[i].size) {
@@ -157,6 +156,8 @@ const char* ex_arena_name(uintptr_t at) {
   else if (ex_arena_holds(at))
     snprintf(text, sizeof buffers[0], "heap+%u",
              (unsigned)(at - (uintptr_t)heap()));
+  else if ((variable = ex_static_name(at, &offset)) != NULL)
+    snprintf(text, sizeof buffers[0], "%s+%u", variable, (unsigned)offset);
   else
     snprintf(text, sizeof buffers[0], "%#lx", (unsigned long)at);
   return text;

@@ -10,6 +10,7 @@
  *   memory.c    atomic locations: what a load may return
  *   shadow.c    plain memory: races, dead frames; puts statics back
  *   arena.c     memory of scenarios, names of addresses
+ *   statics.c   the program's variables, by name
  *   tsan_abi.c  the hooks that instrumented code calls
  *   os_explore.c  src/os/os.h for explored code
  *   trace.c     the readable account of one execution
@@ -245,6 +246,11 @@ void ex_shadow_access(uintptr_t at, size_t size, unsigned kind, const void* pc);
 #define EX_PLACE ((uintptr_t)0x60000000)
 #endif
 
+/* The allocator of the system, which is not the scenarios'. */
+void* __real_malloc(size_t size);
+void* __real_calloc(size_t count, size_t size);
+void __real_free(void* block);
+
 extern bool ex_freed[EX_ARENA_SIZE / EX_GRAIN];
 
 void ex_arena_begin(void);
@@ -279,6 +285,12 @@ static inline bool ex_fiber_is_tls(uintptr_t at) {
 
 /** @return a name for an address, in a buffer that the fourth call reuses */
 const char* ex_arena_name(uintptr_t at);
+
+/* --- statics.c --- */
+
+/** @return the name of the static variable that `at` lies in, and how far; NULL
+ * for none */
+const char* ex_static_name(uintptr_t at, size_t* offset);
 
 /* --- sites.c --- */
 

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * place.h - before all of an explored source: what the explorer has the lot
+ * hash in place of an address, see statics.c. */
+#ifndef PKD_MODEL_PLACE_H
+#define PKD_MODEL_PLACE_H
+
+#include <stdint.h>
+
+uintptr_t explore_place(const void* key);
+#define PKD__PLACE(key) explore_place(key)
+
+#endif
