@@ -5,9 +5,8 @@
 #ifndef PKD_MODEL_PLACE_H
 #define PKD_MODEL_PLACE_H
 
-#include <stdint.h>
-
-uintptr_t explore_place(const void* key);
+/* No header is included: the sources say first what they want to see in those. */
+__UINTPTR_TYPE__ explore_place(const void* key);
 #define PKD__PLACE(key) explore_place(key)
 
 #endif
