@@ -194,10 +194,11 @@ static int settle(struct pkd__home* home, pkd_req_t* req) {
   uint32_t state = pkd__load_acquire(&req->waiter.state);
   uint32_t granted = state;
   const struct pkd__face* face = pkd__face_of(pkd__kind_of(state));
+  bool keeps = pkd__kept(face, pkd__want(req)) != 0;
   int status;
 
   if (pkd__step_of(state) == PKD__GRANTED && face->plain &&
-      pkd__deadline_of(req) == 0 && pkd__kept(face, pkd__want(req)) == 0 &&
+      pkd__deadline_of(req) == 0 && !keeps &&
       /* (S3) acq_rel, pairs with (S4): either this delivers or a cancel revokes */
       pkd__cas_acq_rel(&req->waiter.state, &state,
                        pkd__state_delivered(granted))) {
@@ -205,9 +206,8 @@ static int settle(struct pkd__home* home, pkd_req_t* req) {
     return (pkd__grant_of(granted) & PKD__LEADS) != 0;
   }
   status = pkd__req_settle(req);
-  /* relaxed: set by ourselves just now */
-  if (pkd__step_of(pkd__load_relaxed(&req->waiter.state)) == PKD__OWNED)
-    home->here++;
+  /* It may have been given back by now (many.c): the state tells no more. */
+  home->here += status < 0 ? keeps : (pkd__grant_of(granted) & PKD__PASSES) == 0;
   return status;
 }
 
@@ -262,6 +262,7 @@ void pkd__home_returned_away(struct pkd__home* home) {
 
 void pkd__home_free(struct pkd__home* home) {
   uv_mutex_destroy(&home->lock);
+  uv_mutex_destroy(&home->retreat);
   free(home);
 }
 

@@ -20,6 +20,7 @@ struct revocation {
   struct pkd__home* home;
   pkd_waiter_t* waiter; /* or NULL; not to be touched unless in the list */
   const void* key;
+  bool many; /* it is one of several, and stays in the list */
 };
 
 struct look {
@@ -30,6 +31,7 @@ struct look {
 static void append(struct pkd__home* home, pkd_waiter_t* waiter);
 static void unlist(struct pkd__home* home, pkd_waiter_t* waiter);
 static void forget(struct pkd__home* home, pkd_waiter_t* waiter);
+static void meet(struct pkd__home* home, pkd_req_t* req);
 static int come_to(void* arg);
 static int come_back(void* arg);
 static void look_at(void* arg, struct pkd__home* home);
@@ -48,7 +50,7 @@ static void count_away(int by) {
 bool pkd__grant_revocable(const struct pkd__face* face, const pkd_req_t* req,
                           unsigned grant) {
   return (grant & (PKD__PASSES | PKD__FINAL)) == 0 &&
-         pkd__kept(face, pkd__want(req)) == 0 && !pkd__many_has(req);
+         pkd__kept(face, pkd__want(req)) == 0;
 }
 
 void pkd__grant_note(struct pkd__home* home, pkd_req_t* req) {
@@ -124,14 +126,11 @@ bool pkd__grant_met_noted(struct pkd__home* home, pkd_req_t* req) {
 
   /* (G2) acquire, pairs with (G1); that it was set came with the mail */
   if (pkd__load_acquire(&waiter->due) != 0) {
-    struct revocation met = {.home = home, .waiter = waiter};
-
-    /* relaxed: its kind is what it was when it was posted. Who holds a key is in
-     * the lot, which may be looking at `due`. */
-    if (pkd__kind_of(pkd__load_relaxed(&waiter->state)) == PKD__KIND_KEYED)
-      pkd_lot_enqueue(key, waiter, come_to, &met);
-    else
-      come_to(&met);
+    if (pkd__many_has(req))
+      uv_mutex_lock(&home->retreat);
+    meet(home, req);
+    if (pkd__many_has(req))
+      uv_mutex_unlock(&home->retreat);
   }
   /* (S2) acquire, pairs with (S1) */
   state = pkd__load_acquire(&waiter->state);
@@ -148,7 +147,18 @@ bool pkd__grant_met_noted(struct pkd__home* home, pkd_req_t* req) {
   return in_lot != NULL ? in_lot->dispatch_to(req) : pkd__dispatch_to(key, req);
 }
 
-/* The loop has come to it: it is noted no more. Of a key under the lot's lock. */
+static void meet(struct pkd__home* home, pkd_req_t* req) {
+  struct revocation met = {.home = home, .waiter = &req->waiter};
+
+  /* relaxed: its kind is what it was when it was posted. Who holds a key is in
+   * the lot, which may be looking at `due`. */
+  if (pkd__kind_of(pkd__load_relaxed(&req->waiter.state)) == PKD__KIND_KEYED)
+    pkd_lot_enqueue(pkd__object_of(req), &req->waiter, come_to, &met);
+  else
+    come_to(&met);
+}
+
+/* It is noted no more. Of a key under the lot's lock. */
 static int come_to(void* arg) {
   struct revocation* met = arg;
 
@@ -199,19 +209,37 @@ static void look_at(void* arg, struct pkd__home* home) {
   struct revocation revocation = {.home = home};
   bool overdue;
 
+  uv_mutex_lock(&home->retreat);
   while ((overdue = next_overdue(home, look, &revocation)) &&
          revocation.waiter != NULL) {
-    if (pkd_lot_enqueue_front(revocation.key, revocation.waiter, take_back,
-                              &revocation) == 0)
+    if (revocation.many)
+      pkd__grant_retreat(home, pkd__req_of(revocation.waiter));
+    else if (pkd_lot_enqueue_front(revocation.key, revocation.waiter, take_back,
+                                   &revocation) == 0)
       pkd__dispatch(revocation.key);
   }
-  if (!overdue)
-    return;
-  /* What is noted from here on is for the next walk. */
+  if (overdue) {
+    /* What is noted from here on is for the next walk. */
+    uv_mutex_lock(&home->lock);
+    home->keys_new = 0;
+    uv_mutex_unlock(&home->lock);
+    pkd__keyed_take_back(home);
+  }
+  uv_mutex_unlock(&home->retreat);
+}
+
+/* A key is not in the list: its loop, if that comes to it at last, forgets it. */
+void pkd__grant_retreat(struct pkd__home* home, pkd_req_t* req) {
+  /* relaxed: its kind stays what it is while it is noted */
+  bool key = pkd__kind_of(pkd__load_relaxed(&req->waiter.state)) ==
+             PKD__KIND_KEYED;
+  size_t granted = pkd__many_retreat(req);
+
   uv_mutex_lock(&home->lock);
-  home->keys_new = 0;
+  home->revoked += granted;
+  if (!key)
+    forget(home, &req->waiter);
   uv_mutex_unlock(&home->lock);
-  pkd__keyed_take_back(home);
 }
 
 /* Is the home stuck? Then the youngest grant in its list, if there is one; or when
@@ -233,8 +261,10 @@ static bool next_overdue(struct pkd__home* home, struct look* look,
     stuck = lain >= patience || pkd__load_relaxed(&home->stuck);
     end -= stuck ? 0 : lain;
     revocation->waiter = home->newest;
-    if (home->newest != NULL)
+    if (home->newest != NULL) {
       revocation->key = pkd__key_of(home->newest);
+      revocation->many = pkd__many_has(pkd__req_of(home->newest));
+    }
   }
   if (stuck)
     pkd__store_relaxed(&home->stuck, true); /* relaxed: see pkd__grant_met */

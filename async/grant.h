@@ -32,6 +32,10 @@
  * Such a request does not leave its place, and changes under the lot's lock of its
  * name only; that it is noted still is looked at under the home's lock, too.
  *
+ * One of several (many.c) cannot be taken back alone: all of them retreat, which is
+ * no step under one lock. The watchdog holds the home's `retreat` meanwhile, without
+ * which the loop does not come to such a request.
+ *
  * The list of a home is guarded by its `lock`, which nests inside that of the
  * lot: an entry is there from the grant until the loop or the watchdog takes it
  * out, and both do that before anything else, so what is in the list is alive.
@@ -61,7 +65,7 @@ static inline bool pkd__grant_waits(const struct pkd__face* face,
                                     const pkd_req_t* req, unsigned grant) {
   /* relaxed: a hint; who is granted all the same is noted, and taken back */
   return req->via.home != NULL && pkd__load_relaxed(&req->via.home->stuck) &&
-         pkd__grant_revocable(face, req, grant);
+         pkd__grant_revocable(face, req, grant) && !pkd__many_has(req);
 }
 
 /** `req` was granted something just now, and is about to be posted; under the
@@ -100,6 +104,10 @@ static inline bool pkd__grant_is_key_of(const struct pkd__home* home,
          pkd__load_relaxed(&req->waiter.state) ==
              pkd__state_granted(PKD__KIND_KEYED, PKD__ADMITTED);
 }
+
+/** The watchdog, which holds `retreat`, has met a grant to `req`, one of several:
+ * all of them retreat. No lock of the lot may be held. */
+void pkd__grant_retreat(struct pkd__home* home, pkd_req_t* req);
 
 /** Takes the grant of such a key back, if it is noted for `home` still, or only
  * forgets that it was, if it `stays`. Under the lot's lock of its name.

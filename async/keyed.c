@@ -339,6 +339,7 @@ struct round {
   struct pkd__bells bells;
   pkd_parker_t* parker;
   struct pkd__home* home; /* if a key that was granted to it is taken back */
+  pkd_req_t* several;     /* such a key is one of several */
 };
 
 /* Is it passed by, as its loop is stuck? Then it lies in its mailbox as well from
@@ -448,6 +449,10 @@ static pkd_unpark_op_t decide_overdue(void* arg, pkd_waiter_t* waiter) {
     return decide(arg, waiter);
   if (!pkd__grant_is_key_of(round->home, req))
     return PKD_UNPARK_SKIP;
+  if (pkd__many_has(req)) {
+    round->several = req;
+    return PKD_UNPARK_STOP;
+  }
   keyed = pkd__keyed_owner(req);
   /* relaxed: who has a key keeps the mutex in place; it stays closed */
   if (pkd__grant_take_key(round->home, req,
@@ -470,8 +475,11 @@ static void take_back_at(void* home, const void* name) {
     look = (struct look){.req = NULL};
     round.look = &look;
     round.home = home;
+    round.several = NULL;
     look_through(&round, name, decide_overdue);
-  } while (look.req != NULL);
+    if (round.several != NULL)
+      pkd__grant_retreat(home, round.several);
+  } while (look.req != NULL || round.several != NULL);
 }
 
 void pkd__keyed_take_back(struct pkd__home* home) {

@@ -17,6 +17,7 @@ struct pkd__home pkd__home_gone;
 
 static void start_handles(struct pkd__home* home);
 static void on_bell(uv_async_t* bell);
+static int init_locks(struct pkd__home* home);
 static void on_prepare(uv_prepare_t* prepare);
 static void on_check(uv_check_t* check);
 static void cancel_all(struct pkd__home* home);
@@ -37,8 +38,7 @@ int pkd_loop_attach(pkd_loop_t* loop, uv_loop_t* uv_loop) {
   home->attacher = pkd__self();
   home->owner = home->attacher << 1;
   home->away = PKD__AWAY_BIAS;
-  err = uv_mutex_init(&home->lock);
-  if (err != 0) {
+  if ((err = init_locks(home)) != 0) {
     free(home);
     return err;
   }
@@ -48,13 +48,20 @@ int pkd_loop_attach(pkd_loop_t* loop, uv_loop_t* uv_loop) {
   else if ((err = uv_async_init(uv_loop, &home->bell, on_bell)) != 0)
     pkd__registry_remove(home);
   if (err != 0) {
-    uv_mutex_destroy(&home->lock);
-    free(home);
+    pkd__home_free(home);
     return err;
   }
   start_handles(home);
   loop->home = home;
   return 0;
+}
+
+static int init_locks(struct pkd__home* home) {
+  int err = uv_mutex_init(&home->lock);
+
+  if (err == 0 && (err = uv_mutex_init(&home->retreat)) != 0)
+    uv_mutex_destroy(&home->lock);
+  return err;
 }
 
 static void start_handles(struct pkd__home* home) {

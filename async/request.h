@@ -171,6 +171,11 @@ int pkd__mutex_transfer(pkd_req_t* from, pkd_req_t* to);
  * they are granted, and take turns strictly: that is why they never deadlock. */
 bool pkd__many_has(const pkd_req_t* req);
 
+/** Gives up all that those have whom `item` belongs to, and puts them behind those
+ * who wait; the loop of `item`, which has not come to it, is kept from that.
+ * @return how many were granted something */
+size_t pkd__many_retreat(pkd_req_t* item);
+
 /** May `req` be started? @return 0, UV_EALREADY or UV_EBUSY */
 int pkd__req_startable(const pkd_req_t* req);
 

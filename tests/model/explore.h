@@ -78,6 +78,7 @@ extern const explore_scenario_t explore_async[];
 extern const explore_scenario_t explore_grant[];
 extern const explore_scenario_t explore_loops[];
 extern const explore_scenario_t explore_many[];
+extern const explore_scenario_t explore_retreat[];
 extern const explore_scenario_t explore_keyed[];
 extern const explore_scenario_t explore_permits[];
 extern const explore_scenario_t explore_req[];

@@ -56,6 +56,7 @@ struct pkd_many {
   int state;   /* idle, waits, owns; under `lock` */
   int status;  /* of the first that failed; under `lock` */
   pkd_many_cb cb;
+  pkd_deadline_t deadline; /* the loop's thread's */
   pkd_mutex_t lock;
 };
 
