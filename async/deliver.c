@@ -207,7 +207,8 @@ static int settle(struct pkd__home* home, pkd_req_t* req) {
   }
   status = pkd__req_settle(req);
   /* It may have been given back by now (many.c): the state tells no more. */
-  home->here += status < 0 ? keeps : (pkd__grant_of(granted) & PKD__PASSES) == 0;
+  home->here +=
+      status < 0 ? keeps : (pkd__grant_of(granted) & PKD__PASSES) == 0;
   return status;
 }
 

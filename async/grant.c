@@ -228,18 +228,14 @@ static void look_at(void* arg, struct pkd__home* home) {
   uv_mutex_unlock(&home->retreat);
 }
 
-/* A key is not in the list: its loop, if that comes to it at last, forgets it. */
+/* If the request has only begun to begin, it will do that itself. */
 void pkd__grant_retreat(struct pkd__home* home, pkd_req_t* req) {
-  /* relaxed: its kind stays what it is while it is noted */
-  bool key = pkd__kind_of(pkd__load_relaxed(&req->waiter.state)) ==
-             PKD__KIND_KEYED;
   size_t granted = pkd__many_retreat(req);
 
   uv_mutex_lock(&home->lock);
   home->revoked += granted;
-  if (!key)
-    forget(home, &req->waiter);
   uv_mutex_unlock(&home->lock);
+  meet(home, req);
 }
 
 /* Is the home stuck? Then the youngest grant in its list, if there is one; or when

@@ -91,10 +91,12 @@ PKD_API size_t pkd_loop_held(const pkd_loop_t* loop);
  * and time out, as anybody who waits.
  *
  * So on other loops a mutex may be free while requests of a stuck one wait for it:
- * they are overtaken, and the object cannot be destroyed. Not taken back: what its
- * tasks own; what belongs to a pkd_many_t, which holds on to what it was granted,
- * lest two of them wait for each other; an upgrade of an rwlock; and waits that own
- * nothing in the end (events, barriers, gates, an initialisation that is done).
+ * they are overtaken, and the object cannot be destroyed. A pkd_many_t gives all up
+ * that it has and begins anew, behind the others, when its loop comes to it: were it
+ * to keep one lock while it is overtaken at another, the two might wait for each
+ * other. Not taken back: what tasks own; an upgrade of an rwlock, whose task owns the
+ * lock already; and waits that own nothing in the end (events, barriers, gates, an
+ * initialisation that is done).
  *
  * Keys of a pkd_async_keyed_t are taken back when the loop has come to none of
  * those that lie there for so long. They have to be looked for, which takes the

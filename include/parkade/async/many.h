@@ -18,6 +18,10 @@
  * wait for ever for the moment in which all are free at once. So name few locks
  * at once, and not a busy one together with one that is held for long.
  *
+ * A loop that is stuck keeps nobody from them for longer than its grant timeout, if
+ * it has one (pkd_loop_set_grant_timeout): then they are given up, and asked for
+ * anew, behind the others, when the loop goes on.
+ *
  * Source of the rule: the ordered enqueueing of conservative two-phase locking. */
 #ifndef PARKADE_ASYNC_MANY_H
 #define PARKADE_ASYNC_MANY_H
@@ -82,7 +86,7 @@ struct pkd_many {
  * Threads:   the loop's
  * Order:     acquire; pairs with the release of each before
  * Memory:    allocates nothing
- * Fairness:  first in, first out in every queue */
+ * Fairness:  first in, first out in every queue, unless the loop is stuck */
 PKD_API int pkd_many_lock(pkd_loop_t* loop, pkd_many_t* many,
                           pkd_many_item_t* items, size_t count,
                           uint64_t timeout, pkd_many_cb cb);
