@@ -31,7 +31,6 @@ static void run_link(pkd_waiter_t* waiter) {
 
 int pkd_cancel_link(const pkd_cancel_t* c, pkd_cancel_link_t* link) {
   link->waiter.wake = run_link;
-  link->waiter.prev = NULL;
   link->fired.word = 0;
   link->token = c;
   if (pkd_lot_enqueue(c, &link->waiter, not_fired, (void*)(uintptr_t)c) == 0)

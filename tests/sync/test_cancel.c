@@ -107,6 +107,23 @@ static void a_link_can_be_used_again(void** state) {
   }
 }
 
+static const char* program;
+
+/* In a process that is no child of fork, as in test_lot.c. */
+static void link_one_twice(void) {
+  execl(program, program, "--link-one-twice", (char*)NULL);
+}
+
+static void a_link_of_two_tokens_stops_the_program(void** state) {
+  char words[512];
+
+  (void)state;
+  if (WRAPPED)
+    skip();
+  assert_int_equal(last_words(link_one_twice, words, sizeof words), SIGABRT);
+  assert_non_null(strstr(words, "is queued already"));
+}
+
 struct gated {
   pkd_cancel_link_t link; /* first */
   unsigned inside, leave, left;
@@ -505,7 +522,7 @@ static void whoever_loses_the_race_nobody_loses_the_mutex(void** state) {
   assert_int_equal(held + cancelled, ROUNDS(2000));
 }
 
-int main(void) {
+int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_zeroed_token_is_not_fired),
       cmocka_unit_test(only_the_first_fire_fires),
@@ -515,6 +532,7 @@ int main(void) {
       cmocka_unit_test(an_unlinked_link_is_not_called),
       cmocka_unit_test(linking_to_a_fired_token_is_refused),
       cmocka_unit_test(a_link_can_be_used_again),
+      cmocka_unit_test(a_link_of_two_tokens_stops_the_program),
       cmocka_unit_test(unlink_waits_for_a_callback_under_way),
       cmocka_unit_test(firing_a_node_fires_exactly_its_subtree),
       cmocka_unit_test(a_closed_child_is_left_alone),
@@ -533,5 +551,15 @@ int main(void) {
       cmocka_unit_test(a_cancelled_waiter_passes_its_signal_on),
       cmocka_unit_test(whoever_loses_the_race_nobody_loses_the_mutex),
   };
+
+  program = argv[0];
+  if (argc == 2 && strcmp(argv[1], "--link-one-twice") == 0) {
+    static pkd_cancel_t tokens[2];
+    static struct bell bell;
+
+    pkd_cancel_link(&tokens[0], &bell.link);
+    pkd_cancel_link(&tokens[1], &bell.link);
+    return 0;
+  }
   return cmocka_run_group_tests_name("cancel", tests, NULL, NULL);
 }
