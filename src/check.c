@@ -34,7 +34,8 @@ const char* pkd__queues_fault(const pkd_waiter_t* root, unsigned bucket) {
   return tree_fault(&walk, root, 0, 0);
 }
 
-/* `path`: the turns from the root to here, the last one in the lowest bit. */
+/* `path`: the turns from the root to here, the last one in the lowest bit. There
+ * are less than FAR of them, so the hash has bits for all. */
 static const char* tree_fault(struct walk* walk, const pkd_waiter_t* head,
                               unsigned depth, uint64_t path) {
   const char* fault;
@@ -43,8 +44,6 @@ static const char* tree_fault(struct walk* walk, const pkd_waiter_t* head,
   if (head == NULL || walk->heads == 0)
     return NULL;
   walk->heads--;
-  if (depth > 64 - PKD_BUCKET_BITS)
-    return "has a tree that is deeper than the hash is long";
   hash = pkd__hash(pkd__key_of(head));
   if (hash >> (64 - PKD_BUCKET_BITS) != walk->bucket)
     return "has the queue of an address that belongs to another bucket";

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { KEYS = 16, EACH = 3, CROWD = 40 };
+enum { KEYS = 16, EACH = 3, CROWD = 40, ENDS = 16 /* looked at */ };
 
 static pkd_waiter_t* root;
 static const void* keys[CROWD];
@@ -85,7 +85,14 @@ static void a_crowd_is_looked_at_in_part(void** state) {
   grow(CROWD, CROWD);
   assert_null(fault());
   waiters[0][CROWD / 2].prev = NULL; /* far from both ends */
+  waiters[0][ENDS].key = keys[1];
   assert_null(fault());
+  waiters[0][ENDS - 1].key = keys[1];
+  assert_fault("for another address");
+  waiters[0][ENDS - 1].key = keys[0];
+  waiters[0][CROWD - 2].key = keys[1];
+  assert_fault("for another address");
+  waiters[0][CROWD - 2].key = keys[0];
   waiters[0][CROWD - 1].next = &waiters[0][1];
   assert_fault("ring is broken");
   grow(CROWD, 1);
