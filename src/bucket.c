@@ -24,7 +24,7 @@
 #include "spin.h"
 
 static struct pkd__bucket buckets[PKD_BUCKETS];
-static bool forked;
+static uint32_t forks; /* atomic: how many there were on the way to here */
 
 static void check(const struct pkd__bucket* bucket);
 
@@ -119,9 +119,13 @@ struct pkd__bucket* pkd__bucket_lock_of(const pkd_waiter_t* waiter) {
   }
 }
 
+uint32_t pkd__forks(void) {
+  /* relaxed: set before the child has threads */
+  return pkd__load_relaxed(&forks);
+}
+
 bool pkd__forked(void) {
-  return pkd__load_relaxed(
-      &forked); /* relaxed: set before the child has threads */
+  return pkd__forks() != 0;
 }
 
 static void start_empty(void) {
@@ -133,7 +137,7 @@ static void start_empty(void) {
       pkd__store_relaxed(&buckets[i].lock, 0); /* relaxed: the only thread */
     }
   }
-  pkd__store_relaxed(&forked, true); /* relaxed: the only thread */
+  pkd__store_relaxed(&forks, pkd__forks() + 1); /* relaxed: the only thread */
 }
 
 __attribute__((constructor)) static void watch_forks(void) {

@@ -46,4 +46,8 @@ void pkd__bucket_unlock_two(struct pkd__bucket* a, struct pkd__bucket* b);
  * not in this process, so no word's "one is on its way" can be believed. */
 bool pkd__forked(void);
 
+/** How many forks lie between the first process and this one: with what was kept
+ * of it before, tells whether that was in this process. */
+uint32_t pkd__forks(void);
+
 #endif

@@ -10,10 +10,12 @@
  *
  * A link is either taken out of the queue by unlink, or chosen by fire, never
  * both. Chosen, it belongs to the firing thread until link->fired is woken: that
- * wake is its last touch, and unlink waits for it. */
+ * wake is its last touch, and unlink waits for it. In the child of a fork there is
+ * no firing thread of its parent's, and nothing to wait for. */
 #include <parkade/cancel.h>
 
 #include "atomic.h"
+#include "bucket.h"
 #include "os/os.h"
 
 static int not_fired(void* c) {
@@ -31,6 +33,7 @@ static void run_link(pkd_waiter_t* waiter) {
 
 int pkd_cancel_link(const pkd_cancel_t* c, pkd_cancel_link_t* link) {
   link->waiter.wake = run_link;
+  link->waiter.state = pkd__forks();
   link->fired.word = 0;
   link->token = c;
   if (pkd_lot_enqueue(c, &link->waiter, not_fired, (void*)(uintptr_t)c) == 0)
@@ -45,6 +48,8 @@ int pkd_cancel_unlink(pkd_cancel_link_t* link) {
   link->token = NULL;
   if (pkd_lot_remove(&link->waiter, NULL, NULL) == 0)
     return 0;
+  if (link->waiter.state != pkd__forks()) /* linked by a parent */
+    return pkd_parker_sleep(&link->fired, 0) == 0 ? -ECANCELED : 0;
   pkd_parker_sleep(&link->fired, PKD_FOREVER);
   return -ECANCELED;
 }

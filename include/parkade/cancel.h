@@ -22,7 +22,9 @@
  *
  * Life: a token stays in place while anything is linked to it (a wait, a child,
  * a link of yours) and while a pkd_cancel_fire() of it runs. A token with a parent
- * is closed before its memory goes; one without needs no end.
+ * is closed before its memory goes; one without needs no end. In the child of a
+ * fork nothing is tied to a token any more: links of the parent are not called
+ * there, though they are unlinked, and tokens closed, as ever.
  *
  * Source: nsync_note of nsync, CancellationToken of .NET and tokio. */
 #ifndef PARKADE_CANCEL_H

@@ -10,6 +10,7 @@
  * children do without. */
 #include "kit.h"
 
+#include <parkade/cancel.h>
 #include <parkade/cond.h>
 
 enum { SLEEPERS = 32 };
@@ -158,6 +159,53 @@ static void a_child_does_not_wait_for_a_waker_left_behind(void** state) {
   }
 }
 
+/* --- tokens ---------------------------------------------------------------- */
+
+static struct {
+  pkd_cancel_link_t link; /* first */
+  unsigned rung;
+} bell;
+static pkd_cancel_t token, below, another;
+
+static void ring(pkd_cancel_link_t* link) {
+  (void)link;
+  bell.rung++;
+}
+
+static void part_once_more(void) {
+  MUST(pkd_cancel_unlink(&bell.link) == 0);
+}
+
+/* Nobody is in the child who could still call a link that was its parent's. */
+static void part_with_inherited_tokens(void) {
+  pkd_cancel_fire(&token);
+  MUST(bell.rung == 0);
+  MUST(pkd_cancel_unlink(&bell.link) == 0);
+  MUST(pkd_cancel_link(&another, &bell.link) == 0);
+  MUST(run_in_child(part_once_more) == 0);
+  pkd_cancel_fire(&another);
+  MUST(bell.rung == 1);
+  MUST(pkd_cancel_unlink(&bell.link) == -ECANCELED);
+  pkd_cancel_close(&below);
+}
+
+static void part_with_one_that_was_called(void) {
+  MUST(pkd_cancel_unlink(&bell.link) == -ECANCELED);
+}
+
+static void an_inherited_link_is_not_called_nor_waited_for(void** state) {
+  (void)state;
+  bell.link.fire = ring;
+  assert_int_equal(pkd_cancel_link(&token, &bell.link), 0);
+  assert_int_equal(pkd_cancel_init(&below, &token, PKD_FOREVER), 0);
+  assert_int_equal(run_in_child(part_with_inherited_tokens), 0);
+  assert_int_equal(pkd_cancel_fire(&token), 1);
+  assert_int_equal(bell.rung, 1);
+  assert_int_equal(run_in_child(part_with_one_that_was_called), 0);
+  assert_int_equal(pkd_cancel_unlink(&bell.link), -ECANCELED);
+  pkd_cancel_close(&below);
+}
+
 /* --- conditions ------------------------------------------------------------ */
 
 static void wait_for_c(void* arg, unsigned number) {
@@ -295,6 +343,7 @@ int main(void) {
       cmocka_unit_test(an_inherited_waiter_is_not_queued),
       cmocka_unit_test(a_lock_its_parent_held_is_held_by_the_child),
       cmocka_unit_test(a_child_does_not_wait_for_a_waker_left_behind),
+      cmocka_unit_test(an_inherited_link_is_not_called_nor_waited_for),
       cmocka_unit_test(nobody_waits_at_a_condition_in_the_child),
       cmocka_unit_test(a_bucket_held_at_the_fork_is_free_in_the_child),
       cmocka_unit_test(children_of_a_busy_parent_find_no_lock_held),
