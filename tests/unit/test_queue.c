@@ -238,6 +238,16 @@ static void any_order_of_leaving_empties_the_tree(void** state) {
   }
 }
 
+static void nobody_is_queued_in_a_tree_that_is_abandoned(void** state) {
+  (void)state;
+  pkd__queue_abandon(root);
+  for (unsigned i = 0; i < WAITERS; i++)
+    push(i % KEYS, &waiters[i], false);
+  pkd__queue_abandon(root);
+  for (unsigned i = 0; i < WAITERS; i++)
+    assert_false(pkd__queued(&waiters[i]));
+}
+
 static void random_steps_agree_with_the_model(void** state) {
   (void)state;
   seed = 0x5eed;
@@ -327,6 +337,7 @@ int main(void) {
     cmocka_unit_test_setup(a_head_with_heads_beneath_is_replaced_by_a_leaf,
                            start),
     cmocka_unit_test_setup(any_order_of_leaving_empties_the_tree, start),
+    cmocka_unit_test_setup(nobody_is_queued_in_a_tree_that_is_abandoned, start),
     cmocka_unit_test_setup(random_steps_agree_with_the_model, start),
     cmocka_unit_test_setup(the_tree_stays_flat_with_many_addresses, start),
 #if UINTPTR_MAX > UINT32_MAX
