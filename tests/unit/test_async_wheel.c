@@ -27,10 +27,18 @@ static void insert(struct entry* entry, uint64_t deadline) {
 
 static void an_empty_wheel_has_no_next_time(void** state) {
   (void)state;
+  memset(&wheel, 0xff, sizeof wheel); /* whatever was there before */
   pkd__wheel_init(&wheel, 17);
   assert_true(pkd__wheel_next(&wheel) == PKD__WHEEL_NEVER);
   assert_null(pkd__wheel_expire(&wheel, 1000000, deadline_of));
   assert_true(wheel.now == 1000000);
+}
+
+static void time_does_not_go_back(void** state) {
+  (void)state;
+  pkd__wheel_init(&wheel, 17);
+  assert_null(pkd__wheel_expire(&wheel, 16, deadline_of));
+  assert_true(wheel.now == 17);
 }
 
 static void a_link_comes_at_its_deadline_and_not_before(void** state) {
@@ -70,6 +78,26 @@ static void a_removed_link_does_not_come(void** state) {
   insert(&a, 5000);
   pkd__wheel_remove(&wheel, &a.link);
   assert_true(pkd__wheel_next(&wheel) == PKD__WHEEL_NEVER);
+}
+
+/* Those without a deadline are in lists of their own, and leave the same way. */
+static void a_link_of_another_list_leaves_the_wheel_alone(void** state) {
+  static struct pkd__wheel before;
+  static struct pkd__link lists[2 * PKD__WHEEL_SLOTS];
+  struct entry entry;
+  struct pkd__link link;
+
+  (void)state;
+  pkd__wheel_init(&wheel, 0);
+  insert(&entry, 100);
+  before = wheel;
+  for (size_t i = 0; i < LENGTH(lists); i++) {
+    pkd__list_init(&lists[i]);
+    pkd__list_append(&lists[i], &link);
+    pkd__wheel_remove(&wheel, &link);
+    assert_true(pkd__list_empty(&lists[i]));
+    assert_memory_equal(&wheel, &before, sizeof wheel);
+  }
 }
 
 static void a_past_deadline_comes_at_once(void** state) {
@@ -133,8 +161,10 @@ int main(int argc, char** argv) {
   uint64_t seed = rng_seed_of(argc, argv);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_empty_wheel_has_no_next_time),
+      cmocka_unit_test(time_does_not_go_back),
       cmocka_unit_test(a_link_comes_at_its_deadline_and_not_before),
       cmocka_unit_test(a_removed_link_does_not_come),
+      cmocka_unit_test(a_link_of_another_list_leaves_the_wheel_alone),
       cmocka_unit_test(a_past_deadline_comes_at_once),
       cmocka_unit_test(emptying_gathers_all_links),
       cmocka_unit_test_prestate(chance_finds_no_difference_to_a_list, &seed),
