@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_async_grant_stays.c - waits that own nothing in the end are over once they
+ * are granted, however late their loop is.
+ *
+ * Nobody waits behind them for what they were granted, so it is not taken back, nor
+ * put off if their loop is known to be stuck. test_async_grant_every.c has what is. */
+#include "kinds.h"
+
+#define SHORT 5 /* ms */
+
+static struct asker wait;
+static const struct kind* kind;
+
+static void set_timeout(void* ms) {
+  assert_int_equal(pkd_loop_set_grant_timeout(&loop_b, *(uint64_t*)ms), 0);
+}
+
+static void be_patient(uint64_t ms) {
+  on_loop_b(set_timeout, &ms);
+}
+
+static pkd_loop_grants_t grants_of_b(void) {
+  pkd_loop_grants_t grants;
+
+  assert_int_equal(pkd_loop_get_grants(&loop_b, &grants), 0);
+  return grants;
+}
+
+static void start_on_b(void) {
+  asker_init(&wait, 0);
+  wait.place = LOOP_B;
+  assert_int_equal(asker_start(kind, &wait), 0);
+}
+
+/* Loop B goes on, and has come to all it was posted. */
+static void wake_b(void) {
+  resume_b();
+  be_patient(0);
+  settle();
+}
+
+static void begin(void** state) {
+  const struct cell* cell = *state;
+
+  kind = cell->kind;
+  kinds_crowd = 2;
+  kind->fresh();
+}
+
+static void it_came_to_pass(void) {
+  assert_int_equal(kind->waiting(), 0);
+  if (kind->final)
+    assert_int_equal(pkd_req_cancel(&wait.req), UV_EBUSY);
+  wake_b();
+  assert_int_equal(wait.status, kind->good);
+  assert_int_equal(wait.answers, 1);
+}
+
+static void a_grant_to_a_late_loop_does_not_count(void** state) {
+  begin(state);
+  be_patient(1000000);
+  start_on_b();
+  stall_b();
+  give(kind);
+  assert_int_equal(grants_of_b().undelivered, 0);
+  it_came_to_pass();
+  assert_int_equal(grants_of_b().revoked, 0);
+}
+
+/* That a mutex was taken back shows it. */
+static void a_loop_that_is_known_to_be_stuck_is_granted_it(void** state) {
+  pkd_async_mutex_t mutex = PKD_ASYNC_MUTEX_INIT;
+  pkd_req_t ticket = {0};
+  struct actor stuck;
+
+  begin(state);
+  be_patient(SHORT);
+  assert_int_equal(pkd_async_mutex_trylock(&ticket, &mutex), 0);
+  actor_init(&stuck, 0, mutex_target(&mutex));
+  stuck.place = LOOP_B;
+  assert_int_equal(actor_start(&stuck), 0);
+  start_on_b();
+  stall_b();
+  assert_int_equal(pkd_async_mutex_unlock(&ticket, &mutex), 0);
+  WAIT_FOR(grants_of_b().revoked == 1);
+  assert_int_equal(kind->waiting(), 1);
+  give(kind);
+  it_came_to_pass();
+  assert_int_equal(grants_of_b().revoked, 1);
+  assert_int_equal(stuck.status, 0);
+  assert_int_equal(actor_release(&stuck), 0);
+}
+
+/* Is nothing owned after it, by itself or by what it stands for? */
+static bool owns_nothing(const struct kind* k) {
+  return k->give_back == NULL && k->cancel == NULL;
+}
+
+#define FOR_EACH_WAIT(test)                                                    \
+  { #test, test }
+
+int main(void) {
+  static const struct {
+    const char* name;
+    CMUnitTestFunction run;
+  } tests[] = {
+      FOR_EACH_WAIT(a_grant_to_a_late_loop_does_not_count),
+      FOR_EACH_WAIT(a_loop_that_is_known_to_be_stuck_is_granted_it),
+  };
+  enum { MOST = 32 };
+  static struct cell cells[MOST];
+  static struct CMUnitTest units[LENGTH(tests) * MOST];
+  static char names[LENGTH(units)][100];
+  unsigned n = 0;
+
+  for (unsigned k = 0; k < kind_count && k < MOST; k++) {
+    cells[k] = (struct cell){TWO_LOOPS, &kinds[k]};
+    for (unsigned t = 0; owns_nothing(&kinds[k]) && t < LENGTH(tests); t++) {
+      snprintf(names[n], sizeof names[n], "%s [%s]", tests[t].name,
+               kinds[k].name);
+      units[n] = (struct CMUnitTest){names[n], tests[t].run, world_open,
+                                     world_close, &cells[k]};
+      n++;
+    }
+  }
+  return _cmocka_run_group_tests("async_grant_stays", units, n, NULL, NULL);
+}
