@@ -12,10 +12,12 @@
 
 #include "support/test.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -275,6 +277,43 @@ static void a_pinned_thread_does_not_speak_for_all(void** state) {
   assert_int_equal(found, pkd__os_cpus());
 }
 
+/* --- a system that does not answer ------------------------------------------ */
+
+static bool silent; /* it does not say how many processors there are */
+
+/* Asked by linux.c. The system fails so if there are more than a set holds. */
+__attribute__((visibility("default"))) int
+sched_getaffinity(pid_t thread, size_t size, cpu_set_t* set) {
+  if (silent) {
+    errno = EINVAL;
+    return -1;
+  }
+  memset(set, 0, size);
+  return syscall(SYS_sched_getaffinity, thread, size, set) < 0 ? -1 : 0;
+}
+
+/* Asked by posix.c. */
+__attribute__((visibility("default"))) long sysconf(int name) {
+  long (*real)(int);
+
+  if (silent && name == _SC_NPROCESSORS_ONLN)
+    return -1;
+  *(void**)&real = dlsym(RTLD_NEXT, "sysconf");
+  return real(name);
+}
+
+static void processors_that_cannot_be_counted_are_guessed(void** state) {
+  unsigned cpus;
+
+  (void)state;
+  silent = true;
+  cpus = pkd__os_cpus();
+  silent = false;
+  assert_in_range(cpus, 1, 2);
+}
+
+/* --- fork -------------------------------------------------------------------- */
+
 static int told_of_fork;
 
 static void note_fork(void) {
@@ -331,6 +370,7 @@ int main(void) {
       cmocka_unit_test(living_threads_have_different_numbers),
       cmocka_unit_test(there_is_at_least_one_processor),
       cmocka_unit_test(a_pinned_thread_does_not_speak_for_all),
+      cmocka_unit_test(processors_that_cannot_be_counted_are_guessed),
       cmocka_unit_test(now_and_then_comes_seldom_but_comes),
       cmocka_unit_test(a_forked_child_is_told_and_can_wait),
   };
