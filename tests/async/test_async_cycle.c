@@ -221,6 +221,79 @@ static void permits_are_not_followed(void** state) {
   get(&wants);
 }
 
+/* A awaits two things, and both ways lead by the same request of E. */
+static void a_task_that_is_met_on_two_ways_is_in_the_ring_once(void** state) {
+  static const char task_d[] = "D", task_e[] = "E";
+  pkd_async_mutex_t u = PKD_ASYNC_MUTEX_INIT, v = PKD_ASYNC_MUTEX_INIT;
+  struct step dv, ax, by, cz, eu, dx, ay, az, bu, cu, ev;
+
+  (void)state;
+  own(&dv, task_d, "D's v", LOOP_A, mutex_target(&v));
+  own(&ax, task_a, "A's x", LOOP_A, mutex_target(&x));
+  own(&by, task_b, "B's y", LOOP_B, mutex_target(&y));
+  own(&cz, task_c, "C's z", LOOP_A, mutex_target(&z));
+  own(&eu, task_e, "E's u", LOOP_A, mutex_target(&u));
+  begin(&dx, task_d, "D wants x", LOOP_A, mutex_target(&x));
+  begin(&ay, task_a, "A wants y", LOOP_A, mutex_target(&y));
+  begin(&az, task_a, "A wants z", LOOP_A, mutex_target(&z));
+  begin(&bu, task_b, "B wants u", LOOP_B, mutex_target(&u));
+  begin(&cu, task_c, "C wants u", LOOP_A, mutex_target(&u));
+  assert_int_equal(look(), 0);
+  begin(&ev, task_e, "E wants v", LOOP_A, mutex_target(&v));
+  assert_int_equal(look(), 1);
+  assert_int_equal(told.count, 4);
+  assert_string_equal(told.waits[0].name, "D wants x");
+  assert_ptr_equal(told.waits[1].task, task_a);
+  assert_string_equal(told.waits[1].owner,
+                      told.waits[2].task == task_b ? "B's y" : "C's z");
+  assert_ptr_equal(told.waits[2].object, &u);
+  assert_string_equal(told.waits[3].name, "E wants v");
+  assert_string_equal(told.waits[3].owner, "D's v");
+  give_up(&ev);
+  assert_int_equal(look(), 0);
+  give_back(&eu);
+  get(&bu);
+  get(&cu);
+  give_back(&by);
+  get(&ay);
+  give_back(&cz);
+  get(&az);
+  give_back(&ax);
+  get(&dx);
+  give_back(&dv);
+}
+
+enum { LONG = 20, SHOWN = 16 };
+
+static void of_a_ring_of_many_tasks_the_first_are_shown(void** state) {
+  static pkd_async_mutex_t mutexes[LONG];
+  static struct step has[LONG], wants[LONG];
+  static char tasks[LONG];
+
+  (void)state;
+  for (int i = 0; i < LONG; i++)
+    own(&has[i], &tasks[i], "has", i % 2 == 0 ? LOOP_A : LOOP_B,
+        mutex_target(&mutexes[i]));
+  for (int i = 0; i < LONG; i++) {
+    assert_int_equal(look(), 0);
+    begin(&wants[i], &tasks[i], "wants", i % 2 == 0 ? LOOP_A : LOOP_B,
+          mutex_target(&mutexes[(i + 1) % LONG]));
+  }
+  assert_int_equal(look(), 1);
+  assert_int_equal(told.count, SHOWN);
+  for (int i = 0; i < SHOWN; i++) {
+    assert_ptr_equal(told.waits[i].task, &tasks[i]);
+    assert_ptr_equal(told.waits[i].object, &mutexes[i + 1]);
+  }
+  give_up(&wants[LONG - 1]);
+  assert_int_equal(look(), 0);
+  for (int i = LONG - 1; i > 0; i--) {
+    give_back(&has[i]);
+    get(&wants[i - 1]);
+  }
+  give_back(&has[0]);
+}
+
 static pkd_async_keyed_t accounts;
 static pkd_req_t keys[4];
 
@@ -291,6 +364,8 @@ int main(void) {
       WITH_TWO_LOOPS(a_task_that_waits_for_itself_is_told_of),
       WITH_TWO_LOOPS(two_rings_are_two),
       WITH_TWO_LOOPS(an_upgrade_is_part_of_a_ring),
+      WITH_TWO_LOOPS(a_task_that_is_met_on_two_ways_is_in_the_ring_once),
+      WITH_TWO_LOOPS(of_a_ring_of_many_tasks_the_first_are_shown),
       WITH_TWO_LOOPS(a_chain_is_no_ring),
       WITH_TWO_LOOPS(permits_are_not_followed),
       WITH_TWO_LOOPS(keys_of_a_keyed_mutex_form_rings),
