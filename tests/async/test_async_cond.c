@@ -4,6 +4,9 @@
  * up, and whoever gives up passes on what it was given. */
 #include "actors.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 static pkd_async_mutex_t mutex;
 static pkd_async_cond_t cond;
 
@@ -338,6 +341,61 @@ static void misuse_is_told_and_changes_nothing(void** state) {
   all_is_free();
 }
 
+/* --- fork ------------------------------------------------------------------ */
+
+static int told; /* in the child */
+
+static void note_told(pkd_req_t* req, int status) {
+  (void)req;
+  told = status;
+}
+
+/* Those of the parent wait with another mutex, and not here. */
+static int wait_in_child(void) {
+  pkd_async_mutex_t other = PKD_ASYNC_MUTEX_INIT;
+  pkd_req_t req = {0};
+  pkd_loop_t loop;
+  uv_loop_t uv;
+
+  memset(&loop, 0, sizeof loop);
+  told = NOT_YET;
+  if (uv_loop_init(&uv) != 0 || pkd_loop_attach(&loop, &uv) != 0 ||
+      pkd_async_mutex_trylock(&req, &other) != 0)
+    return 1;
+  if (pkd_async_cond_wait(&loop, &req, &cond, &other, note_told) != 0)
+    return 2;
+  if (pkd_async_cond_signal(&cond) != 1)
+    return 3;
+  uv_run(&uv, UV_RUN_DEFAULT);
+  if (told != 0 || pkd_async_mutex_unlock(&req, &other) != 0)
+    return 4;
+  if (pkd_async_cond_destroy(&cond) != 0)
+    return 5;
+  pkd_loop_detach(&loop, NULL);
+  uv_run(&uv, UV_RUN_DEFAULT);
+  return uv_loop_close(&uv) == 0 ? 0 : 6;
+}
+
+static void a_forked_child_may_wait_with_another_mutex(void** state) {
+  struct actor waiter;
+  int status = -1;
+  pid_t child;
+
+  (void)state;
+  fresh();
+  wait_for_it(&waiter, 0, PKD_NO_TIMEOUT);
+  child = fork();
+  if (child == 0)
+    _exit(wait_in_child());
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(pkd_async_cond_signal(&cond), 1); /* here all is as it was */
+  assert_int_equal(actor_wait(&waiter), 0);
+  release(&waiter);
+  all_is_free();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       IN_EACH_WORLD(a_signal_answers_the_oldest_with_the_mutex),
@@ -353,6 +411,7 @@ int main(void) {
       IN_ONE_WORLD(detach_ends_waits_at_both_queues),
       IN_ONE_WORLD(a_thread_may_wait_with_the_ticket_of_a_loop),
       IN_ONE_WORLD(misuse_is_told_and_changes_nothing),
+      IN_ONE_WORLD(a_forked_child_may_wait_with_another_mutex),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
