@@ -83,6 +83,7 @@ extern const explore_scenario_t explore_keyed[];
 extern const explore_scenario_t explore_permits[];
 extern const explore_scenario_t explore_req[];
 extern const explore_scenario_t explore_ticket[];
+extern const explore_scenario_t explore_between[];
 extern const explore_scenario_t explore_sync_grid[];
 extern const explore_scenario_t explore_async_grid[];
 extern const explore_scenario_t explore_shim[];

@@ -56,8 +56,8 @@ static const explore_scenario_t* const groups[] = {
     explore_locks,        explore_rwlock,       explore_async,
     explore_grant,        explore_loops,        explore_many,
     explore_retreat,      explore_keyed,        explore_permits,
-    explore_req,          explore_ticket,       explore_sync_grid,
-    explore_async_grid,   explore_shim,
+    explore_req,          explore_ticket,       explore_between,
+    explore_sync_grid,    explore_async_grid,   explore_shim,
 };
 
 static const explore_scenario_t* all[SCENARIOS];
