@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_async_grant_beside.c - a loop that goes on beside one that is stuck, or that
+ * was left behind by a fork: what its own callbacks do.
+ *
+ * They go the shortest way (async/quick.h), which has to notice that those who wait
+ * do not count. test_async_grant.c asks from elsewhere. */
+#include "actors.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SHORT 5 /* ms */
+
+static pkd_async_mutex_t first, second;
+static pkd_req_t ticket;
+static struct actor stuck, also_stuck, next;
+
+/* What a callback of loop A does. */
+static pkd_req_t turn, in_turn;
+static int rc, status;
+
+static void note_status(pkd_req_t* req, int how) {
+  (void)req;
+  status = how;
+}
+
+static void set_timeout(void* ms) {
+  assert_int_equal(pkd_loop_set_grant_timeout(&loop_b, *(uint64_t*)ms), 0);
+}
+
+static void be_patient(uint64_t ms) {
+  on_loop_b(set_timeout, &ms);
+}
+
+static uint64_t revoked(void) {
+  pkd_loop_grants_t grants;
+
+  assert_int_equal(pkd_loop_get_grants(&loop_b, &grants), 0);
+  return grants.revoked;
+}
+
+static void start_at(struct actor* actor, enum place place,
+                     pkd_async_mutex_t* mutex) {
+  actor_init(actor, 0, mutex_target(mutex));
+  actor->place = place;
+  assert_int_equal(actor_start(actor), 0);
+}
+
+static int open_beside(void** state) {
+  memset(&first, 0, sizeof first);
+  memset(&second, 0, sizeof second);
+  memset(&ticket, 0, sizeof ticket);
+  memset(&turn, 0, sizeof turn);
+  memset(&in_turn, 0, sizeof in_turn);
+  rc = status = NOT_YET;
+  return world_open(state);
+}
+
+/* Loop B was granted the first mutex, and does not come to it. */
+static void get_stuck(void) {
+  assert_int_equal(pkd_async_mutex_trylock(&ticket, &first), 0);
+  start_at(&stuck, LOOP_B, &first);
+  stall_b();
+  assert_int_equal(pkd_async_mutex_unlock(&ticket, &first), 0);
+  WAIT_FOR(revoked() == 1);
+}
+
+static void wake_b(void) {
+  resume_b();
+  be_patient(0);
+  settle();
+}
+
+static void in_a_callback_of_a(pkd_req_cb work) {
+  assert_int_equal(pkd_loop_yield(&loop_a, &turn, work), 0);
+  WAIT_FOR((turn_a(), rc != NOT_YET));
+  assert_int_equal(rc, 0);
+}
+
+/* --- beside one that is stuck ------------------------------------------------ */
+
+static void lock_first(pkd_req_t* req, int how) {
+  (void)req;
+  assert_int_equal(how, 0);
+  rc = pkd_async_mutex_lock(&loop_a, &in_turn, &first, note_status);
+}
+
+static void a_callback_gets_what_only_the_away_wait_for(void** state) {
+  (void)state;
+  be_patient(SHORT);
+  get_stuck();
+  in_a_callback_of_a(lock_first);
+  WAIT_FOR((turn_a(), status != NOT_YET));
+  assert_int_equal(status, 0);
+  wake_b();
+  assert_int_equal(stuck.status, NOT_YET); /* back, and waits */
+  assert_int_equal(pkd_async_mutex_unlock(&in_turn, &first), 0);
+  assert_int_equal(actor_wait(&stuck), 0);
+  assert_int_equal(actor_release(&stuck), 0);
+}
+
+static void unlock_second(pkd_req_t* req, int how) {
+  (void)req;
+  assert_int_equal(how, 0);
+  rc = pkd_async_mutex_unlock(&ticket, &second);
+}
+
+/* It is passed by without a grant that would have to be taken back. */
+static void a_callback_gives_back_to_those_behind_a_stuck_loop(void** state) {
+  (void)state;
+  be_patient(SHORT);
+  assert_int_equal(pkd_async_mutex_trylock(&in_turn, &second), 0);
+  start_at(&also_stuck, LOOP_B, &second);
+  start_at(&next, LOOP_A, &second);
+  get_stuck();
+  assert_int_equal(pkd_req_transfer(&in_turn, &ticket), 0);
+  in_a_callback_of_a(unlock_second);
+  assert_int_equal(actor_wait(&next), 0);
+  assert_int_equal(also_stuck.status, NOT_YET);
+  assert_int_equal(revoked(), 1);
+  wake_b();
+  assert_int_equal(actor_wait(&stuck), 0);
+  assert_int_equal(also_stuck.status, NOT_YET);
+  assert_int_equal(actor_release(&next), 0);
+  assert_int_equal(actor_wait(&also_stuck), 0);
+  assert_int_equal(actor_release(&stuck), 0);
+  assert_int_equal(actor_release(&also_stuck), 0);
+}
+
+/* --- in the child of a fork ------------------------------------------------------ */
+
+static pkd_async_sem_t sem;
+static pkd_loop_t loop_of_child;
+
+static void acquire_one(pkd_req_t* req, int how) {
+  (void)req;
+  rc = how != 0 ? how
+                : pkd_async_sem_acquire(&loop_of_child, &in_turn, &sem, 1,
+                                        note_status);
+}
+
+static int acquire_in_child(void) {
+  uv_loop_t uv;
+
+  if (uv_loop_init(&uv) != 0 || pkd_loop_attach(&loop_of_child, &uv) != 0)
+    return 1;
+  if (pkd_loop_yield(&loop_of_child, &turn, acquire_one) != 0)
+    return 2;
+  uv_run(&uv, UV_RUN_DEFAULT);
+  if (rc != 0 || status != 0)
+    return 3;
+  if (pkd_async_sem_release(&in_turn, &sem, 1) != 0)
+    return 4;
+  pkd_loop_detach(&loop_of_child, NULL);
+  uv_run(&uv, UV_RUN_DEFAULT);
+  return uv_loop_close(&uv) == 0 ? 0 : 5;
+}
+
+/* There are permits, but not so many as one of the parent waits for. */
+static void
+a_callback_in_a_child_does_not_wait_behind_the_parents(void** state) {
+  struct actor big;
+  int how = -1;
+  pid_t child;
+
+  (void)state;
+  assert_int_equal(pkd_async_sem_init(&sem, 2, 3), 0);
+  actor_init(&big, 0, sem_target(&sem, 3));
+  assert_int_equal(actor_start(&big), 0);
+  child = fork();
+  if (child == 0)
+    _exit(acquire_in_child());
+  assert_int_equal(waitpid(child, &how, 0), child);
+  assert_true(WIFEXITED(how));
+  assert_int_equal(WEXITSTATUS(how), 0);
+  assert_int_equal(pkd_async_sem_add(&sem, 1), 0); /* here all is as it was */
+  assert_int_equal(actor_wait(&big), 0);
+  assert_int_equal(actor_release(&big), 0);
+}
+
+#define BESIDE(test, world)                                                    \
+  { #test, test, open_beside, world_close, &worlds[world] }
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      BESIDE(a_callback_gets_what_only_the_away_wait_for, TWO_LOOPS),
+      BESIDE(a_callback_gives_back_to_those_behind_a_stuck_loop, TWO_LOOPS),
+      BESIDE(a_callback_in_a_child_does_not_wait_behind_the_parents, ONE_LOOP),
+  };
+
+  return cmocka_run_group_tests_name("async_grant_beside", tests, NULL, NULL);
+}
