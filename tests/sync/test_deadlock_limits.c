@@ -4,6 +4,8 @@
  * missed, reports nothing that is not so, and goes on with what fits. */
 #include "watched.h"
 
+#include <parkade/thread.h>
+
 enum { MANY = 4200, HOLDS = 60, SEMS = 300, RING = 20 };
 
 static pkd_mutex_t many[MANY];
@@ -108,7 +110,70 @@ static void more_semaphores_than_it_remembers_are_counted(void** state) {
   for (int i = 0; i < SEMS; i++)
     pkd_sem_release(&sems[i], 1);
   assert_true(pkd_deadlock_missed() > before);
+  /* It waits for its own permit; but the last is not known to be used as a lock. */
+  assert_int_equal(pkd_sem_acquire_for(&sems[SEMS - 1], 1, MS), 0);
+  assert_int_equal(pkd_sem_acquire_for(&sems[SEMS - 1], 1, MS), -ETIMEDOUT);
   assert_verdict(0, 0);
+}
+
+/* --- more threads ---------------------------------------------------------------- */
+
+enum { THREADS = 520, WATCHED = 512 };
+
+static pthread_barrier_t all_have_locked;
+
+static void* lock_among_many(void* own) {
+  PKD_WITH_MUTEX((pkd_mutex_t*)own) {}
+  pthread_barrier_wait(&all_have_locked);
+  return NULL;
+}
+
+static void more_threads_than_it_watches_are_counted(void** state) {
+  static pthread_t threads[THREADS];
+  size_t before = pkd_deadlock_missed();
+  pthread_attr_t small; /* so that all fit into 32 bits */
+
+  (void)state;
+  pthread_attr_init(&small);
+  pthread_attr_setstacksize(&small, 256 * 1024);
+  pthread_barrier_init(&all_have_locked, NULL, THREADS);
+  for (int i = 0; i < THREADS; i++)
+    assert_int_equal(
+        pthread_create(&threads[i], &small, lock_among_many, &many[i]), 0);
+  for (int i = 0; i < THREADS; i++)
+    pthread_join(threads[i], NULL);
+  pthread_barrier_destroy(&all_have_locked);
+  pthread_attr_destroy(&small);
+  assert_true(pkd_deadlock_missed() >= before + THREADS - WATCHED);
+  assert_verdict(0, 0);
+}
+
+static void* lock_and_say_who(void* handle) {
+  PKD_WITH_MUTEX(&a){} * (pkd_thread_t*)handle = pkd_thread_self();
+  return NULL;
+}
+
+static void* say_who_and_lock(void* handle) {
+  *(pkd_thread_t*)handle = pkd_thread_self();
+  PKD_WITH_MUTEX(&a) {}
+  return NULL;
+}
+
+/* A thread with a handle leaves the watch as well, whichever it had first. */
+static void any_number_of_threads_is_watched_one_after_another(void** state) {
+  size_t before = pkd_deadlock_missed();
+
+  (void)state;
+  for (int i = 0; i < THREADS; i++) {
+    pkd_thread_t handle;
+    pthread_t thread;
+
+    pthread_create(&thread, NULL,
+                   i % 2 == 0 ? lock_and_say_who : say_who_and_lock, &handle);
+    pthread_join(thread, NULL);
+    assert_int_equal(pkd_thread_unpark(handle), -ESRCH);
+  }
+  assert_int_equal(pkd_deadlock_missed(), before);
 }
 
 static void a_ring_longer_than_a_report_is_not_told(void** state) {
@@ -183,6 +248,8 @@ int main(void) {
       LIMIT(more_semaphores_than_it_remembers_are_counted),
       LIMIT(a_ring_longer_than_a_report_is_not_told),
       LIMIT(a_read_within_a_read_is_told_in_words),
+      LIMIT(more_threads_than_it_watches_are_counted),
+      LIMIT(any_number_of_threads_is_watched_one_after_another),
   };
   return cmocka_run_group_tests_name("deadlock_limits", tests, NULL, NULL);
 }

@@ -151,6 +151,41 @@ static void a_handle_of_a_thread_that_ended_is_harmless(void** state) {
   }
 }
 
+struct tenant {
+  pkd_thread_t self;
+  unsigned moved_in, may_go;
+  int rc; /* of a park that does not wait */
+};
+
+static void live_there(void* arg, unsigned number) {
+  struct tenant* tenant = arg;
+
+  (void)number;
+  tenant->self = pkd_thread_self();
+  count_up(&tenant->moved_in);
+  WAIT_FOR(count_of(&tenant->may_go) == 1);
+  tenant->rc = pkd_thread_park(0);
+}
+
+/* A thread that begins when another has ended mostly has its memory. */
+static void a_handle_does_not_reach_who_lives_there_now(void** state) {
+  (void)state;
+  for (int i = 0; i < 20; i++) {
+    struct tenant tenant = {.moved_in = 0};
+    struct crew crew;
+    pkd_thread_t old;
+
+    crew_start(&crew, 1, say_who, &old);
+    crew_join(&crew);
+    crew_start(&crew, 1, live_there, &tenant);
+    WAIT_FOR(count_of(&tenant.moved_in) == 1);
+    assert_int_equal(pkd_thread_unpark(old), -ESRCH);
+    count_up(&tenant.may_go);
+    crew_join(&crew);
+    assert_int_equal(tenant.rc, -ETIMEDOUT); /* no token was left for it */
+  }
+}
+
 struct rush {
   pkd_thread_t target;
   unsigned ready, gone;
@@ -358,6 +393,7 @@ int main(void) {
       cmocka_unit_test(tokens_go_to_and_fro_and_order_what_is_plain),
       cmocka_unit_test(tokens_that_are_polled_for_order_what_is_plain),
       cmocka_unit_test(a_handle_of_a_thread_that_ended_is_harmless),
+      cmocka_unit_test(a_handle_does_not_reach_who_lives_there_now),
       cmocka_unit_test(unparking_a_thread_as_it_ends_is_harmless),
       cmocka_unit_test(a_token_wins_over_a_cancel),
       cmocka_unit_test(the_nearer_deadline_names_the_end),
