@@ -14,7 +14,7 @@
 
 static pkd_async_mutex_t first, second;
 static pkd_req_t ticket;
-static struct actor stuck, also_stuck, next;
+static struct actor stuck, next, later;
 
 /* What a callback of loop A does. */
 static pkd_req_t turn, in_turn;
@@ -106,26 +106,54 @@ static void unlock_second(pkd_req_t* req, int how) {
   rc = pkd_async_mutex_unlock(&ticket, &second);
 }
 
-/* It is passed by without a grant that would have to be taken back. */
+enum { CROWD = 40 }; /* more than are put off in one hold of the lot's lock */
+
+/* They are passed by without a grant that would have to be taken back. */
 static void a_callback_gives_back_to_those_behind_a_stuck_loop(void** state) {
+  static struct actor crowd[CROWD];
+
   (void)state;
   be_patient(SHORT);
   assert_int_equal(pkd_async_mutex_trylock(&in_turn, &second), 0);
-  start_at(&also_stuck, LOOP_B, &second);
+  for (int i = 0; i < CROWD; i++)
+    start_at(&crowd[i], LOOP_B, &second);
   start_at(&next, LOOP_A, &second);
   get_stuck();
   assert_int_equal(pkd_req_transfer(&in_turn, &ticket), 0);
   in_a_callback_of_a(unlock_second);
   assert_int_equal(actor_wait(&next), 0);
-  assert_int_equal(also_stuck.status, NOT_YET);
   assert_int_equal(revoked(), 1);
   wake_b();
   assert_int_equal(actor_wait(&stuck), 0);
-  assert_int_equal(also_stuck.status, NOT_YET);
-  assert_int_equal(actor_release(&next), 0);
-  assert_int_equal(actor_wait(&also_stuck), 0);
   assert_int_equal(actor_release(&stuck), 0);
-  assert_int_equal(actor_release(&also_stuck), 0);
+  for (int i = 0; i < CROWD; i++)
+    assert_int_equal(crowd[i].status, NOT_YET);
+  assert_int_equal(actor_release(&next), 0);
+  for (int i = 0; i < CROWD; i++) {
+    assert_int_equal(actor_wait(&crowd[i]), 0);
+    assert_true(i == 0 || crowd[i].order == crowd[i - 1].order + 1);
+    assert_int_equal(actor_release(&crowd[i]), 0);
+  }
+}
+
+static void a_try_passes_by_the_away_and_nobody_else(void** state) {
+  pkd_req_t other = {0};
+
+  (void)state;
+  be_patient(SHORT);
+  get_stuck();
+  WAIT_FOR(pkd_async_mutex_trylock(&ticket, &first) == 0);
+  assert_int_equal(pkd_async_mutex_trylock(&other, &first), UV_EBUSY);
+  start_at(&later, LOOP_A, &first);
+  assert_int_equal(pkd_async_mutex_trylock(&other, &first), UV_EBUSY);
+  assert_int_equal(pkd_async_mutex_unlock(&ticket, &first), 0);
+  assert_int_equal(pkd_async_mutex_trylock(&other, &first), UV_EBUSY);
+  assert_int_equal(actor_wait(&later), 0);
+  wake_b();
+  assert_int_equal(stuck.status, NOT_YET);
+  assert_int_equal(actor_release(&later), 0);
+  assert_int_equal(actor_wait(&stuck), 0);
+  assert_int_equal(actor_release(&stuck), 0);
 }
 
 /* --- in the child of a fork ------------------------------------------------------ */
@@ -186,6 +214,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       BESIDE(a_callback_gets_what_only_the_away_wait_for, TWO_LOOPS),
       BESIDE(a_callback_gives_back_to_those_behind_a_stuck_loop, TWO_LOOPS),
+      BESIDE(a_try_passes_by_the_away_and_nobody_else, TWO_LOOPS),
       BESIDE(a_callback_in_a_child_does_not_wait_behind_the_parents, ONE_LOOP),
   };
 

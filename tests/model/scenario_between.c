@@ -280,6 +280,52 @@ static void other_mutex(int unused) {
   scenario_nobody_at(&s->cond);
 }
 
+/* It was signalled, and moved to a mutex that is free; it is cancelled as one who
+ * waits for the signal. Who stands behind it there goes on. */
+static void wait_for_signal(void* arg) {
+  (void)arg;
+  attach();
+  own(0);
+  explore_assert(pkd_async_cond_wait(&s->task.loop, &s->ticket[0], &s->cond,
+                                     &s->m[0], note) == 0);
+}
+
+static void is_cancelled(void* arg) {
+  int rc = pkd_req_cancel(&s->ticket[0]);
+
+  (void)arg;
+  explore_assert(rc == 0);
+  uv_run(&s->task.uv, UV_RUN_DEFAULT);
+  explore_assert(s->task.answers == 1 && s->task.status == UV_ECANCELED);
+}
+
+static void signals(void* arg) {
+  (void)arg;
+  explore_outcome(pkd_async_cond_signal(&s->cond));
+}
+
+static void locks(void* arg) {
+  pkd_req_t req = {0};
+
+  (void)arg;
+  explore_assert(pkd_async_mutex_lock_blocking(&req, &s->m[0], PKD_FOREVER) ==
+                 0);
+  explore_assert(pkd_async_mutex_unlock(&req, &s->m[0]) == 0);
+}
+
+static void signalled(int unused) {
+  (void)unused;
+  start();
+  explore_spawn(is_cancelled, NULL);
+  explore_setup(wait_for_signal, NULL);
+  explore_spawn(signals, NULL);
+  explore_spawn(locks, NULL);
+  explore_join();
+  explore_assert(pkd_async_cond_destroy(&s->cond) == 0);
+  explore_assert(pkd_async_mutex_destroy(&s->m[0]) == 0);
+  scenario_nobody_at(&s->cond);
+}
+
 /* --- a ring that is over --------------------------------------------------- */
 
 /* Each of two tasks has one mutex and wants the other's. */
@@ -419,6 +465,7 @@ const explore_scenario_t explore_between[] = {
     {"between/token", token, 0, OK, 2, LATE},
     {"between/token-and-deadline", token, 1, OK, 3, LATE},
     {"between/other-mutex", other_mutex, 0, OK, 3, NARROW},
+    {"between/signalled", signalled, 0, OK, 3, NARROW},
     {"between/ring", ring, 0, OK, 3, WIDE},
     {"between/ring-of-second", ring, 1, OK, 3, WIDE},
     {"between/detached", detached, 0, OK, 0, WIDE},
