@@ -10,6 +10,7 @@
 
 #include "watchdog.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,16 @@ static void bark(int number);
 static void print_all_stacks(void);
 static void say(const char* text);
 
+static unsigned deadline; /* seconds from the start, or from a fork */
+
 void watchdog_set(unsigned seconds) {
+  deadline = seconds;
   alarm(seconds);
+}
+
+/* An alarm is not inherited, and a child that hangs outlives its parent. */
+static void watch_child(void) {
+  alarm(deadline);
 }
 
 static void __attribute__((constructor)) watch(void) {
@@ -44,6 +53,7 @@ static void __attribute__((constructor)) watch(void) {
   action.sa_handler = bark;
   action.sa_flags = SA_RESTART;
   sigaction(SIGALRM, &action, NULL);
+  pthread_atfork(NULL, NULL, watch_child);
   watchdog_set(text != NULL ? (unsigned)atoi(text) : DEFAULT_SECONDS);
 }
 
