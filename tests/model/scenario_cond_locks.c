@@ -177,29 +177,17 @@ static void timed(int kind) {
   finish();
 }
 
-#define OK EXPLORE_OK
-
 const explore_scenario_t explore_cond_locks[] = {
-    {"cond-locks/fair", fair, 0, OK, 0, {.preemptions = 2}},
-    {"cond-locks/fair-late", fair, 1, OK, 0, {.preemptions = 2}},
-    {"cond-locks/writing", writing, 0, OK, 0, {.preemptions = 2}},
-    {"cond-locks/writing-late", writing, 1, OK, 0, {.preemptions = 2}},
+    {"cond-locks/fair", fair, 0, OK, 0, NARROW},
+    {"cond-locks/fair-late", fair, 1, OK, 0, NARROW},
+    {"cond-locks/writing", writing, 0, OK, 0, NARROW},
+    {"cond-locks/writing-late", writing, 1, OK, 0, NARROW},
     {"cond-locks/mixed", mixed, 0, OK, 0, {.preemptions = 3}},
     {"cond-locks/mixed-late", mixed, 1, OK, 0, {.preemptions = 3}},
     {"cond-locks/mixed-called-reading", mixed, 2, OK, 0, {.preemptions = 3}},
-    {"cond-locks/mixed-prefer-readers", mixed, 3, OK, 0, {.preemptions = 2}},
-    {"cond-locks/mixed-prefer-readers-late",
-     mixed,
-     4,
-     OK,
-     0,
-     {.preemptions = 2}},
-    {"cond-locks/mixed-prefer-readers-called-reading",
-     mixed,
-     5,
-     OK,
-     0,
-     {.preemptions = 2}},
+    {"cond-locks/mixed-prefer-readers", mixed, 3, OK, 0, NARROW},
+    {"cond-locks/mixed-prefer-readers-late", mixed, 4, OK, 0, NARROW},
+    {"cond-locks/mixed-prefer-readers-called-reading", mixed, 5, OK, 0, NARROW},
     {"cond-locks/fair-timed",
      timed,
      0,

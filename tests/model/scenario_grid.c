@@ -449,7 +449,6 @@ static void play(int code) {
 
 /* --- the grid ------------------------------------------------------------- */
 
-#define OK EXPLORE_OK
 #define BOUNDS(n)                                                              \
   { .preemptions = (n) == 2 ? 3 : 2, .stale = 1 }
 #define TIMED_BOUNDS(n)                                                        \

@@ -434,23 +434,16 @@ static void late(int code) {
   explore_assert(pkd_lot_for_each(NULL, NULL, NULL) == 0);
 }
 
-#define OK EXPLORE_OK
-#define DEEP                                                                   \
-  { .preemptions = 3, .stale = 1 }
-#define WIDE                                                                   \
-  { .preemptions = 2, .stale = 1 }
-#define NARROW                                                                 \
-  { .preemptions = 2 }
-#define LATE                                                                   \
-  { .preemptions = 2, .stale = 1, .timeouts = 1 }
-#define FLAT                                                                   \
-  { .preemptions = 1, .stale = 1 }
-
 const explore_scenario_t explore_keyed[] = {
     {"keyed/close-loop", one, 0, OK, 6, DEEP},
     {"keyed/close-thread", one, 1, OK, 6, DEEP},
     {"keyed/close-cancel", one, 2, OK, 6, DEEP},
-    {"keyed/close-timed", one, 3, OK, 14, LATE},
+    {"keyed/close-timed",
+     one,
+     3,
+     OK,
+     14,
+     {.preemptions = 2, .stale = 1, .timeouts = 1}},
     {"keyed/close-given-loop", given_back, 0, OK, 7, NARROW},
     {"keyed/close-given-thread", given_back, 1, OK, 7, NARROW},
     {"keyed/close-given-cancel", given_back, 2, OK, 7, NARROW},

@@ -503,16 +503,6 @@ static void cancelled_event(int timed) {
   scenario_nobody_at(&s->cancel);
 }
 
-#define OK EXPLORE_OK
-#define DEEP                                                                   \
-  { .preemptions = 3, .stale = 1 }
-#define WIDE                                                                   \
-  { .preemptions = 2, .stale = 1 }
-#define LATE                                                                   \
-  { .preemptions = 3, .stale = 1, .timeouts = 1 }
-#define LATE_WIDE                                                              \
-  { .preemptions = 2, .timeouts = 1 }
-
 const explore_scenario_t explore_locks[] = {
     {"sync/sem", sem, 0, OK, 0, WIDE},
     {"sync/sem-timed", sem, 1, OK, 3, LATE_WIDE},

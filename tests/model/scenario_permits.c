@@ -90,14 +90,9 @@ static void one_resizes_and_one_forgets(int arg) {
   finish(take_all());
 }
 
-#define SEARCHED                                                               \
-  { .preemptions = 3, .stale = 1 }
-
 const explore_scenario_t explore_permits[] = {
-    {"permits/resize-resize", two_resize, 0, EXPLORE_OK, 0, SEARCHED},
-    {"permits/resize-add", one_resizes_and_one_adds, 0, EXPLORE_OK, 3,
-     SEARCHED},
-    {"permits/resize-forget", one_resizes_and_one_forgets, 0, EXPLORE_OK, 0,
-     SEARCHED},
-    {NULL, NULL, 0, EXPLORE_OK, 0, {0}},
+    {"permits/resize-resize", two_resize, 0, OK, 0, DEEP},
+    {"permits/resize-add", one_resizes_and_one_adds, 0, OK, 3, DEEP},
+    {"permits/resize-forget", one_resizes_and_one_forgets, 0, OK, 0, DEEP},
+    {.name = NULL},
 };

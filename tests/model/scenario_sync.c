@@ -377,16 +377,6 @@ static void barrier_freed(int unused) {
   scenario_nobody_at(short_barrier);
 }
 
-#define OK EXPLORE_OK
-#define DEEP                                                                   \
-  { .preemptions = 3, .stale = 1 }
-#define WIDE                                                                   \
-  { .preemptions = 2, .stale = 1 }
-#define LATE                                                                   \
-  { .preemptions = 3, .stale = 1, .timeouts = 1 }
-#define LATE_WIDE                                                              \
-  { .preemptions = 2, .timeouts = 1 }
-
 const explore_scenario_t explore_sync[] = {
     {"sync/event", event, 1, OK, 0, DEEP},
     {"sync/event-of-three", event, 2, OK, 0, DEEP},
@@ -399,12 +389,7 @@ const explore_scenario_t explore_sync[] = {
     {"sync/latch", latch, 0, OK, 0, DEEP},
     {"sync/latch-timed", latch, 1, OK, 3, LATE},
     {"sync/latch-try", latch, 2, OK, 0, DEEP},
-    {"sync/latch-waited-and-tried",
-     latch_waited_and_tried,
-     0,
-     OK,
-     0,
-     {.preemptions = 2}},
+    {"sync/latch-waited-and-tried", latch_waited_and_tried, 0, OK, 0, NARROW},
     {"sync/latch-freed", latch_freed, 0, OK, 0, DEEP},
     {"sync/once", once, 2, OK, 0, DEEP},
     {"sync/once-of-three", once, 3, OK, 0, WIDE},
