@@ -54,9 +54,10 @@ static const explore_scenario_t* const groups[] = {
     explore_museum_wake,  explore_lot,          explore_mutex,
     explore_cond,         explore_cond_locks,   explore_sync,
     explore_locks,        explore_rwlock,       explore_async,
-    explore_grant,        explore_loops,        explore_many,
-    explore_retreat,      explore_keyed,        explore_permits,
-    explore_req,          explore_ticket,       explore_between,
+    explore_passed,       explore_grant,        explore_loops,
+    explore_objects,      explore_many,         explore_retreat,
+    explore_keyed,        explore_permits,      explore_req,
+    explore_rings,        explore_ticket,       explore_between,
     explore_sync_grid,    explore_async_grid,   explore_shim,
 };
 

@@ -616,7 +616,6 @@ static void play(int code) {
 
 /* --- the grid ------------------------------------------------------------- */
 
-#define OK EXPLORE_OK
 #define BOUNDS(n)                                                              \
   { .preemptions = 2, .stale = (n) == 2 }
 #define TIMED_BOUNDS(n)                                                        \

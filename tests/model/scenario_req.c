@@ -7,28 +7,18 @@
  * then goes by was written by others, before they set the state. Where those two
  * know nothing else of each other, the state alone orders them, and that is how
  * it is here: nobody says when a request is over, granted or given back. What the
- * next user writes in a request, plain, is a race if the last one is not done. */
-#include "scenario.h"
+ * next user writes in a request, plain, is a race if the last one is not done.
+ *
+ * Who looks for rings is in scenario_rings.c. */
+#include "cast.h"
 
 #include <parkade/async/cond.h>
-#include <parkade/async/cycle.h>
 #include <parkade/async/event.h>
 #include <parkade/async/keyed.h>
-#include <parkade/async/mutex.h>
 #include <parkade/async/once.h>
 #include <parkade/async/sem.h>
 
-typedef struct task {
-  uv_loop_t uv;
-  pkd_loop_t loop;
-  pkd_req_t req;
-  pkd_req_t second;
-  int answers;
-  int status;
-} task_t;
-
-typedef struct shared {
-  pkd_async_mutex_t m;
+static struct shared {
   pkd_async_mutex_t other;
   pkd_async_sem_t sem;
   pkd_async_sem_t spare;
@@ -36,67 +26,24 @@ typedef struct shared {
   pkd_async_cond_t cond;
   pkd_async_once_t once;
   pkd_async_keyed_t keyed;
-  pkd_req_t ticket;
-  pkd_req_t* started; /* atomic */
-  int told;           /* atomic */
-  int data;           /* whose it is, is what is explored */
-  pkd_req_watch_t watch;
-  task_t task;
-} shared_t;
+  int told; /* atomic */
+  int data; /* published by permits that come back */
+} * s;
 
-static shared_t* s;
-
-static void attach(void* arg) {
-  task_t* task = arg;
-
-  uv_loop_init(&task->uv);
-  pkd_loop_attach(&task->loop, &task->uv);
-  task->req.data = task->second.data = task;
-}
-
-static void start(void (*loop)(void* arg)) {
+static void start(void) {
+  cast_start();
   s = explore_need(sizeof *s);
-  explore_name(&s->m, sizeof s->m, "mutex");
   explore_name(&s->other, sizeof s->other, "other");
   explore_name(&s->sem, sizeof s->sem, "sem");
   explore_name(&s->cond, sizeof s->cond, "cond");
-  explore_name(&s->ticket, sizeof s->ticket, "ticket");
-  explore_name(&s->task.req, sizeof s->task.req, "req");
-  explore_name(&s->task.second, sizeof s->task.second, "second");
   pkd_async_sem_init(&s->sem, 2, 2);
   pkd_async_sem_init(&s->spare, 1, 1);
-  if (loop == NULL)
-    return;
-  explore_spawn(loop, &s->task);
-  explore_setup(attach, &s->task);
 }
 
 static void finish(void) {
-  explore_join();
-  explore_assert(!pkd_async_mutex_is_locked(&s->m));
-  scenario_nobody_at(&s->m);
+  cast_finish();
   scenario_nobody_at(&s->sem);
   scenario_nobody_at(&s->cond);
-}
-
-static void note(pkd_req_t* req, int status) {
-  task_t* task = req->data;
-
-  task->answers++;
-  task->status = status;
-}
-
-static void run(task_t* task, int answers) {
-  uv_run(&task->uv, UV_RUN_DEFAULT);
-  explore_assert(task->answers == answers);
-}
-
-/* Somebody else's memory from here on. */
-static void overwrite(pkd_req_t* req) {
-  req->waiter.token = 0;
-  req->waiter.key = NULL;
-  req->waiter.state = 0;
-  req->extra[0] = 0;
 }
 
 /* --- cancelled, and used for something else ------------------------------- */
@@ -107,37 +54,37 @@ enum { MUTEX, SEM, YIELD, ONCE, KEYED };
 #define ANOTHER "another", 7
 
 static void answer(pkd_req_t* req, int status) {
-  note(req, status);
+  task_note(req, status);
   if (status == UV_ECANCELED)
-    overwrite(req);
+    task_overwrite(req);
 }
 
 static int kind;
 
-static void loop_is_cancelled(void* arg) {
+static void loop_overwrites(void* arg) {
   task_t* task = arg;
   pkd_req_t* req = &task->req;
   int rc;
 
   if (kind == MUTEX)
-    rc = pkd_async_mutex_lock(&task->loop, req, &s->m, answer);
+    rc = pkd_async_mutex_lock(&task->loop, req, &cast->m, answer);
   else if (kind == SEM)
     rc = pkd_async_sem_acquire(&task->loop, req, &s->sem, 2, answer);
   else
     rc = pkd_loop_yield(&task->loop, req, answer);
   explore_assert(rc == 0);
-  __atomic_store_n(&s->started, req, __ATOMIC_RELEASE);
-  run(task, 1);
+  cast_tell(req);
+  task_run(task, 1);
   if (task->status != 0)
     return;
   if (kind == MUTEX)
-    explore_assert(pkd_async_mutex_unlock(req, &s->m) == 0);
+    explore_assert(pkd_async_mutex_unlock(req, &cast->m) == 0);
   if (kind == SEM)
     explore_assert(pkd_async_sem_release(req, &s->sem, 2) == 0);
 }
 
 static void cancels(void* arg) {
-  pkd_req_t* req = __atomic_load_n(&s->started, __ATOMIC_ACQUIRE);
+  pkd_req_t* req = cast_known();
 
   (void)arg;
   if (req != NULL)
@@ -146,7 +93,8 @@ static void cancels(void* arg) {
 
 static void cancelled_then_overwritten(int what) {
   kind = what;
-  start(loop_is_cancelled);
+  start();
+  cast_loop(loop_overwrites);
   explore_spawn(cancels, NULL);
   finish();
   explore_assert(pkd_async_sem_available(&s->sem) == 2);
@@ -156,20 +104,20 @@ static void cancelled_then_overwritten(int what) {
  * is found in the queue. What it owned before had another address. */
 static void waits_until_cancelled(void* arg) {
   (void)arg;
-  explore_assert(pkd_async_cond_wait_blocking(&s->ticket, &s->cond, &s->m,
+  explore_assert(pkd_async_cond_wait_blocking(&cast->ticket, &s->cond, &cast->m,
                                               PKD_FOREVER) == UV_ECANCELED);
 }
 
 static void cancels_at_last(void* arg) {
   (void)arg;
-  while (pkd_req_cancel(&s->ticket) != 0)
+  while (pkd_req_cancel(&cast->ticket) != 0)
     explore_yield();
 }
 
 static void cancelled_cond(int unused) {
   (void)unused;
-  start(NULL);
-  explore_assert(pkd_async_mutex_trylock(&s->ticket, &s->m) == 0);
+  start();
+  explore_assert(pkd_async_mutex_trylock(&cast->ticket, &cast->m) == 0);
   explore_spawn(waits_until_cancelled, NULL);
   explore_spawn(cancels_at_last, NULL);
   finish();
@@ -177,34 +125,36 @@ static void cancelled_cond(int unused) {
 
 static void waits_for_key(void* arg) {
   int rc =
-      pkd_async_keyed_lock_blocking(&s->ticket, &s->keyed, KEY, PKD_FOREVER);
+      pkd_async_keyed_lock_blocking(&cast->ticket, &s->keyed, KEY, PKD_FOREVER);
 
   (void)arg;
   explore_assert(rc == 0 || rc == UV_ECANCELED);
   explore_outcome(rc == 0 ? 0 : 1);
   if (rc == 0)
-    explore_assert(pkd_async_keyed_unlock(&s->ticket, &s->keyed) == 0);
+    explore_assert(pkd_async_keyed_unlock(&cast->ticket, &s->keyed) == 0);
 }
 
 static void unlocks_first_key(void* arg) {
   (void)arg;
-  explore_assert(pkd_async_keyed_unlock(&s->task.req, &s->keyed) == 0);
+  explore_assert(pkd_async_keyed_unlock(&cast->task[0].req, &s->keyed) == 0);
 }
 
 static void cancels_ticket(void* arg) {
   (void)arg;
-  pkd_req_cancel(&s->ticket);
+  pkd_req_cancel(&cast->ticket);
 }
 
 /* It has had another key, for which somebody else stands now. */
 static void cancelled_key(int unused) {
   (void)unused;
-  start(NULL);
-  explore_assert(pkd_async_keyed_trylock(&s->ticket, &s->keyed, ANOTHER) == 0);
-  explore_assert(pkd_async_keyed_unlock(&s->ticket, &s->keyed) == 0);
-  explore_assert(pkd_async_keyed_trylock(&s->task.second, &s->keyed, ANOTHER) ==
+  start();
+  explore_assert(pkd_async_keyed_trylock(&cast->ticket, &s->keyed, ANOTHER) ==
                  0);
-  explore_assert(pkd_async_keyed_trylock(&s->task.req, &s->keyed, KEY) == 0);
+  explore_assert(pkd_async_keyed_unlock(&cast->ticket, &s->keyed) == 0);
+  explore_assert(
+      pkd_async_keyed_trylock(&cast->task[0].second, &s->keyed, ANOTHER) == 0);
+  explore_assert(pkd_async_keyed_trylock(&cast->task[0].req, &s->keyed, KEY) ==
+                 0);
   explore_spawn(waits_for_key, NULL);
   explore_spawn(unlocks_first_key, NULL);
   explore_spawn(cancels_ticket, NULL);
@@ -213,23 +163,6 @@ static void cancelled_key(int unused) {
 
 /* --- the state is all that tells of a grant ------------------------------- */
 
-static void thread_counts(void* arg) {
-  pkd_req_t req = {0};
-
-  (void)arg;
-  explore_assert(pkd_async_mutex_lock_blocking(&req, &s->m, PKD_FOREVER) == 0);
-  s->data++;
-  explore_assert(pkd_async_mutex_unlock(&req, &s->m) == 0);
-}
-
-static pkd_req_t* await_start(void) {
-  pkd_req_t* req;
-
-  while ((req = __atomic_load_n(&s->started, __ATOMIC_ACQUIRE)) == NULL)
-    explore_yield();
-  return req;
-}
-
 static int give_back(pkd_req_t* req) {
   if (kind == SEM)
     return pkd_async_sem_release(req, &s->sem, 2);
@@ -237,12 +170,12 @@ static int give_back(pkd_req_t* req) {
     return pkd_async_once_done(req, &s->once, 0);
   if (kind == KEYED)
     return pkd_async_keyed_unlock(req, &s->keyed);
-  return pkd_async_mutex_unlock(req, &s->m);
+  return pkd_async_mutex_unlock(req, &cast->m);
 }
 
 /* Shows the ticket until it is one. */
 static void gives_back(void* arg) {
-  pkd_req_t* req = await_start();
+  pkd_req_t* req = cast_await_known();
 
   (void)arg;
   while (give_back(req) != 0)
@@ -250,33 +183,34 @@ static void gives_back(void* arg) {
 }
 
 static void sees_and_gives_back(void* arg) {
-  pkd_req_t* req = await_start();
+  pkd_req_t* req = cast_await_known();
 
   (void)arg;
-  while (pkd_req_owned(req) != &s->m)
+  while (pkd_req_owned(req) != &cast->m)
     explore_yield();
-  s->data++;
-  explore_assert(pkd_async_mutex_unlock(req, &s->m) == 0);
+  cast_count();
+  explore_assert(pkd_async_mutex_unlock(req, &cast->m) == 0);
 }
 
 static void loop_starts(void* arg) {
   task_t* task = arg;
 
   if (kind == SEM)
-    pkd_async_sem_acquire(&task->loop, &task->req, &s->sem, 2, note);
+    pkd_async_sem_acquire(&task->loop, &task->req, &s->sem, 2, task_note);
   else if (kind == ONCE)
-    pkd_async_once_call(&task->loop, &task->req, &s->once, note);
+    pkd_async_once_call(&task->loop, &task->req, &s->once, task_note);
   else if (kind == KEYED)
-    pkd_async_keyed_lock(&task->loop, &task->req, &s->keyed, KEY, note);
+    pkd_async_keyed_lock(&task->loop, &task->req, &s->keyed, KEY, task_note);
   else
-    pkd_async_mutex_lock(&task->loop, &task->req, &s->m, note);
-  __atomic_store_n(&s->started, &task->req, __ATOMIC_RELEASE);
-  run(task, 1);
+    pkd_async_mutex_lock(&task->loop, &task->req, &cast->m, task_note);
+  cast_tell(&task->req);
+  task_run(task, 1);
 }
 
 static void shown_before_told(int what) {
   kind = what;
-  start(loop_starts);
+  start();
+  cast_loop(loop_starts);
   explore_spawn(gives_back, NULL);
   finish();
   explore_assert(pkd_async_sem_available(&s->sem) == 2);
@@ -284,57 +218,48 @@ static void shown_before_told(int what) {
 
 static void seen_before_told(int unused) {
   (void)unused;
-  start(loop_starts);
+  start();
+  cast_loop(loop_starts);
   explore_spawn(sees_and_gives_back, NULL);
-  explore_spawn(thread_counts, NULL);
+  explore_spawn(thread_locks, NULL);
   finish();
-  explore_assert(s->data == 2);
+  explore_assert(cast->counter == 2);
 }
 
 /* --- given back by another thread, and started anew ----------------------- */
 
-static void owns(void* arg) {
-  (void)arg;
-  explore_assert(pkd_async_mutex_trylock(&s->ticket, &s->m) == 0);
-}
-
-static void unlocks(void* arg) {
-  (void)arg;
-  explore_assert(pkd_async_mutex_unlock(&s->ticket, &s->m) == 0);
-}
-
 static void tries_again(void* arg) {
   (void)arg;
-  while (pkd_async_mutex_trylock(&s->ticket, &s->other) != 0)
+  while (pkd_async_mutex_trylock(&cast->ticket, &s->other) != 0)
     explore_yield();
-  explore_assert(pkd_async_mutex_unlock(&s->ticket, &s->other) == 0);
+  explore_assert(pkd_async_mutex_unlock(&cast->ticket, &s->other) == 0);
 }
 
 static void tried_again(int unused) {
   (void)unused;
-  start(NULL);
-  owns(NULL);
-  explore_spawn(unlocks, NULL);
+  start();
+  ticket_owns(NULL);
+  explore_spawn(thread_unlocks, NULL);
   explore_spawn(tries_again, NULL);
   finish();
 }
 
 static void unlocks_key(void* arg) {
   (void)arg;
-  explore_assert(pkd_async_keyed_unlock(&s->ticket, &s->keyed) == 0);
+  explore_assert(pkd_async_keyed_unlock(&cast->ticket, &s->keyed) == 0);
 }
 
 static void tries_another_key(void* arg) {
   (void)arg;
-  while (pkd_async_keyed_trylock(&s->ticket, &s->keyed, ANOTHER) != 0)
+  while (pkd_async_keyed_trylock(&cast->ticket, &s->keyed, ANOTHER) != 0)
     explore_yield();
-  explore_assert(pkd_async_keyed_unlock(&s->ticket, &s->keyed) == 0);
+  explore_assert(pkd_async_keyed_unlock(&cast->ticket, &s->keyed) == 0);
 }
 
 static void tried_again_keyed(int unused) {
   (void)unused;
-  start(NULL);
-  explore_assert(pkd_async_keyed_trylock(&s->ticket, &s->keyed, KEY) == 0);
+  start();
+  explore_assert(pkd_async_keyed_trylock(&cast->ticket, &s->keyed, KEY) == 0);
   explore_spawn(unlocks_key, NULL);
   explore_spawn(tries_another_key, NULL);
   finish();
@@ -344,10 +269,10 @@ static void tried_again_keyed(int unused) {
 static void lock_again(pkd_req_t* req, int status) {
   task_t* task = req->data;
 
-  note(req, status);
+  task_note(req, status);
   if (task->answers > 1)
     return;
-  __atomic_store_n(&s->started, req, __ATOMIC_RELEASE);
+  cast_tell(req);
   while (pkd_async_mutex_lock(&task->loop, req, &s->other, lock_again) != 0)
     explore_yield();
 }
@@ -355,15 +280,16 @@ static void lock_again(pkd_req_t* req, int status) {
 static void loop_locks_again(void* arg) {
   task_t* task = arg;
 
-  pkd_async_mutex_lock(&task->loop, &task->req, &s->m, lock_again);
-  run(task, 2);
+  pkd_async_mutex_lock(&task->loop, &task->req, &cast->m, lock_again);
+  task_run(task, 2);
   explore_assert(pkd_async_mutex_unlock(&task->req, &s->other) == 0);
 }
 
 static void locked_again(int unused) {
   (void)unused;
   kind = MUTEX;
-  start(loop_locks_again);
+  start();
+  cast_loop(loop_locks_again);
   explore_spawn(gives_back, NULL);
   finish();
 }
@@ -371,19 +297,19 @@ static void locked_again(int unused) {
 /* Two give back a part each; who comes last makes the request idle. */
 static void releases_one(void* arg) {
   (void)arg;
-  explore_assert(pkd_async_sem_release(&s->ticket, &s->sem, 1) == 0);
+  explore_assert(pkd_async_sem_release(&cast->ticket, &s->sem, 1) == 0);
 }
 
 static void acquires_again(void* arg) {
   (void)arg;
-  while (pkd_async_sem_try_acquire(&s->ticket, &s->spare, 1) != 0)
+  while (pkd_async_sem_try_acquire(&cast->ticket, &s->spare, 1) != 0)
     explore_yield();
 }
 
 static void parts(int unused) {
   (void)unused;
-  start(NULL);
-  explore_assert(pkd_async_sem_try_acquire(&s->ticket, &s->sem, 2) == 0);
+  start();
+  explore_assert(pkd_async_sem_try_acquire(&cast->ticket, &s->sem, 2) == 0);
   explore_spawn(releases_one, NULL);
   explore_spawn(releases_one, NULL);
   explore_spawn(acquires_again, NULL);
@@ -403,7 +329,7 @@ static void waits_for_one(void* arg) {
 static void releases_two(void* arg) {
   (void)arg;
   s->data = 1;
-  explore_assert(pkd_async_sem_release(&s->ticket, &s->sem, 2) == 0);
+  explore_assert(pkd_async_sem_release(&cast->ticket, &s->sem, 2) == 0);
 }
 
 static void takes_rest(void* arg) {
@@ -418,8 +344,8 @@ static void takes_rest(void* arg) {
 
 static void rest(int unused) {
   (void)unused;
-  start(NULL);
-  explore_assert(pkd_async_sem_try_acquire(&s->ticket, &s->sem, 2) == 0);
+  start();
+  explore_assert(pkd_async_sem_try_acquire(&cast->ticket, &s->sem, 2) == 0);
   explore_spawn(waits_for_one, NULL);
   explore_spawn(releases_two, NULL);
   explore_spawn(takes_rest, NULL);
@@ -430,32 +356,31 @@ static void rest(int unused) {
 
 /* The first passes on what it was signalled, or was signalled in vain. */
 static void first_woken(pkd_req_t* req, int status) {
-  note(req, status);
+  task_note(req, status);
   if (status != 0)
     return;
-  explore_assert(pkd_async_mutex_unlock(req, &s->m) == 0);
+  explore_assert(pkd_async_mutex_unlock(req, &cast->m) == 0);
   pkd_async_cond_signal(&s->cond);
 }
 
 static void second_woken(pkd_req_t* req, int status) {
-  note(req, status);
+  task_note(req, status);
   explore_assert(status == 0);
-  explore_assert(pkd_async_mutex_unlock(req, &s->m) == 0);
+  explore_assert(pkd_async_mutex_unlock(req, &cast->m) == 0);
 }
 
 static void wait_for_signal(void* arg) {
   task_t* task = arg;
 
-  attach(task);
-  pkd_async_mutex_trylock(&task->req, &s->m);
-  pkd_async_cond_wait(&task->loop, &task->req, &s->cond, &s->m, first_woken);
-  pkd_async_mutex_trylock(&task->second, &s->m);
-  pkd_async_cond_wait(&task->loop, &task->second, &s->cond, &s->m,
+  pkd_async_mutex_trylock(&task->req, &cast->m);
+  pkd_async_cond_wait(&task->loop, &task->req, &s->cond, &cast->m, first_woken);
+  pkd_async_mutex_trylock(&task->second, &cast->m);
+  pkd_async_cond_wait(&task->loop, &task->second, &s->cond, &cast->m,
                       second_woken);
 }
 
 static void loop_awaits_signal(void* arg) {
-  run(arg, 2);
+  task_run(arg, 2);
 }
 
 static void signals(void* arg) {
@@ -465,21 +390,21 @@ static void signals(void* arg) {
 
 static void signals_and_unlocks(void* arg) {
   signals(arg);
-  explore_assert(pkd_async_mutex_unlock(&s->ticket, &s->m) == 0);
+  explore_assert(pkd_async_mutex_unlock(&cast->ticket, &cast->m) == 0);
 }
 
 static void cancels_first(void* arg) {
   (void)arg;
-  explore_outcome(pkd_req_cancel(&s->task.req) == 0 ? 0 : 1);
+  explore_outcome(pkd_req_cancel(&cast->task[0].req) == 0 ? 0 : 1);
 }
 
 static void signal_given_up(int held) {
-  start(NULL);
-  explore_spawn(loop_awaits_signal, &s->task);
-  explore_setup(wait_for_signal, &s->task);
+  start();
+  cast_loop(loop_awaits_signal);
+  explore_setup(wait_for_signal, &cast->task[0]);
   explore_spawn(held ? signals_and_unlocks : signals, NULL);
   if (held)
-    explore_setup(owns, NULL);
+    explore_setup(ticket_owns, NULL);
   explore_spawn(cancels_first, NULL);
   finish();
 }
@@ -498,87 +423,18 @@ static void loop_arms(void* arg) {
 
   if (__atomic_load_n(&s->told, __ATOMIC_RELAXED) != 0)
     return;
-  pkd_async_event_wait_since(&task->loop, &task->req, &s->event, epoch, note);
-  run(task, 1);
+  pkd_async_event_wait_since(&task->loop, &task->req, &s->event, epoch,
+                             task_note);
+  task_run(task, 1);
 }
 
 static void armed(int unused) {
   (void)unused;
-  start(loop_arms);
+  start();
+  cast_loop(loop_arms);
   explore_spawn(tells, NULL);
   finish();
 }
-
-/* --- rings are looked for ------------------------------------------------- */
-
-static void looks_for_rings(void* arg) {
-  (void)arg;
-  explore_assert(pkd_req_cycles(NULL, NULL) == 0);
-}
-
-static void watch(pkd_req_t* req) {
-  explore_assert(pkd_req_watch(&s->watch, req, s, "watched") == 0);
-}
-
-static void waits_watched(void* arg) {
-  task_t* task = arg;
-
-  pkd_async_mutex_lock(&task->loop, &task->req, &s->m, second_woken);
-  run(task, 1);
-}
-
-/* The second time from a callback. */
-static void lock_watched(pkd_req_t* req, int status) {
-  task_t* task = req->data;
-
-  note(req, status);
-  explore_assert(pkd_async_mutex_lock(&task->loop, &task->second, &s->m,
-                                      second_woken) == 0);
-}
-
-static void waits_watched_in_turn(void* arg) {
-  task_t* task = arg;
-
-  pkd_loop_yield(&task->loop, &task->req, lock_watched);
-  run(task, 2);
-}
-
-static void unlock_key(pkd_req_t* req, int status) {
-  note(req, status);
-  explore_assert(pkd_async_keyed_unlock(req, &s->keyed) == 0);
-}
-
-static void waits_for_key_watched(void* arg) {
-  task_t* task = arg;
-
-  pkd_async_keyed_lock(&task->loop, &task->req, &s->keyed, KEY, unlock_key);
-  run(task, 1);
-}
-
-static void rings_keyed(int unused) {
-  (void)unused;
-  start(waits_for_key_watched);
-  watch(&s->task.req);
-  explore_assert(pkd_async_keyed_trylock(&s->ticket, &s->keyed, KEY) == 0);
-  explore_spawn(unlocks_key, NULL);
-  explore_spawn(looks_for_rings, NULL);
-  finish();
-}
-
-static void rings(int in_turn) {
-  start(in_turn ? waits_watched_in_turn : waits_watched);
-  watch(in_turn ? &s->task.second : &s->task.req);
-  explore_spawn(unlocks, NULL);
-  explore_setup(owns, NULL);
-  explore_spawn(looks_for_rings, NULL);
-  finish();
-}
-
-#define OK EXPLORE_OK
-#define WIDE                                                                   \
-  { .preemptions = 2, .stale = 1 }
-#define FLAT                                                                   \
-  { .preemptions = 1, .stale = 1 }
 
 const explore_scenario_t explore_req[] = {
     {"req/cancelled-mutex", cancelled_then_overwritten, MUTEX, OK, 3, WIDE},
@@ -604,8 +460,5 @@ const explore_scenario_t explore_req[] = {
     {"req/signal-given-up", signal_given_up, 0, OK, 3, FLAT},
     {"req/signal-given-up-held", signal_given_up, 1, OK, 3, FLAT},
     {"req/armed", armed, 0, OK, 0, FLAT},
-    {"req/rings", rings, 0, OK, 0, FLAT},
-    {"req/rings-in-turn", rings, 1, OK, 0, FLAT},
-    {"req/rings-keyed", rings_keyed, 0, OK, 0, FLAT},
     {.name = NULL},
 };
