@@ -40,20 +40,15 @@ static void loop_locks_in_turn(void* arg) {
   task_run(task, 2);
 }
 
-static void gives_back(void* unused) {
-  (void)unused;
-  explore_assert(pkd_async_mutex_unlock(&cast->ticket, &cast->m) == 0);
-}
-
 static void rings(int in_turn) {
   task_t* task;
 
   cast_start();
   task = &cast->task[0];
   cast_loop(in_turn ? loop_locks_in_turn : loop_locks);
-  watch(in_turn ? &task->second : &task->req);
-  explore_spawn(gives_back, NULL);
+  explore_spawn(thread_unlocks, NULL);
   explore_setup(ticket_owns, NULL);
+  watch(in_turn ? &task->second : &task->req);
   explore_spawn(looks_for_rings, NULL);
   cast_finish();
 }
@@ -71,6 +66,11 @@ static void loop_locks_key(void* arg) {
   task_run(task, 1);
 }
 
+static void ticket_owns_key(void* unused) {
+  (void)unused;
+  explore_assert(pkd_async_keyed_trylock(&cast->ticket, keyed, "k", 1) == 0);
+}
+
 static void thread_unlocks_key(void* unused) {
   (void)unused;
   explore_assert(pkd_async_keyed_unlock(&cast->ticket, keyed) == 0);
@@ -81,9 +81,9 @@ static void rings_keyed(int unused) {
   cast_start();
   keyed = explore_need(sizeof *keyed);
   cast_loop(loop_locks_key);
-  watch(&cast->task[0].req);
-  explore_assert(pkd_async_keyed_trylock(&cast->ticket, keyed, "k", 1) == 0);
   explore_spawn(thread_unlocks_key, NULL);
+  explore_setup(ticket_owns_key, NULL);
+  watch(&cast->task[0].req);
   explore_spawn(looks_for_rings, NULL);
   cast_finish();
 }
