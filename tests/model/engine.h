@@ -65,6 +65,7 @@ typedef struct ex_thread {
 typedef struct ex_run {
   bool inside; /* explored code is running: the hooks act */
   bool quiet;  /* it is, but only its writes to statics are noted */
+  bool begun;  /* another thread than the body has run */
   ex_thread_t thread[EX_THREADS];
   int threads;
   int current;

@@ -133,6 +133,8 @@ void explore_setup(void (*setup)(void* arg), void* arg) {
   int self = ex.current;
   int other = ex.threads - 1;
 
+  if (ex.begun)
+    ex_fail(EXPLORE_CRASH, "a setup, but somebody has run already");
   ex_fiber_swap_tls(self, other);
   ex.current = other;
   ex.inside = false;
@@ -351,6 +353,7 @@ static void reschedule(bool yields) {
       EX_TRACE(NULL, "---- to T%d%s", options[taken].thread,
                goes_on ? " (preempted)" : "");
       ex.current = options[taken].thread;
+      ex.begun = true;
       ex_fiber_switch(from, ex.current);
     }
     return;
