@@ -5,12 +5,10 @@
  *
  * They go the shortest way (async/quick.h), which has to notice that those who wait
  * do not count. test_async_grant.c asks from elsewhere. */
-#include "actors.h"
+#include "stuck.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define SHORT 5 /* ms */
 
 static pkd_async_mutex_t first, second;
 static pkd_req_t ticket;
@@ -23,21 +21,6 @@ static int rc, status;
 static void note_status(pkd_req_t* req, int how) {
   (void)req;
   status = how;
-}
-
-static void set_timeout(void* ms) {
-  assert_int_equal(pkd_loop_set_grant_timeout(&loop_b, *(uint64_t*)ms), 0);
-}
-
-static void be_patient(uint64_t ms) {
-  on_loop_b(set_timeout, &ms);
-}
-
-static uint64_t revoked(void) {
-  pkd_loop_grants_t grants;
-
-  assert_int_equal(pkd_loop_get_grants(&loop_b, &grants), 0);
-  return grants.revoked;
 }
 
 static void start_at(struct actor* actor, enum place place,
@@ -63,13 +46,7 @@ static void get_stuck(void) {
   start_at(&stuck, LOOP_B, &first);
   stall_b();
   assert_int_equal(pkd_async_mutex_unlock(&ticket, &first), 0);
-  WAIT_FOR(revoked() == 1);
-}
-
-static void wake_b(void) {
-  resume_b();
-  be_patient(0);
-  settle();
+  WAIT_FOR(grants_of_b().revoked == 1);
 }
 
 static void in_a_callback_of_a(pkd_req_cb work) {
@@ -122,7 +99,7 @@ static void a_callback_gives_back_to_those_behind_a_stuck_loop(void** state) {
   assert_int_equal(pkd_req_transfer(&in_turn, &ticket), 0);
   in_a_callback_of_a(unlock_second);
   assert_int_equal(actor_wait(&next), 0);
-  assert_int_equal(revoked(), 1);
+  assert_int_equal(grants_of_b().revoked, 1);
   wake_b();
   assert_int_equal(actor_wait(&stuck), 0);
   assert_int_equal(actor_release(&stuck), 0);

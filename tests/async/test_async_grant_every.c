@@ -6,37 +6,10 @@
  * As test_async_grant.c, which has the cases of single kinds. Built twice: as it is
  * shipped, and so that many keys share a name, as test_async_keyed.c is. */
 #include "kinds.h"
-
-#define SHORT 5 /* ms */
+#include "stuck.h"
 
 static struct asker stuck, next, later, crowd[200];
 static const struct kind* kind;
-
-static void set_timeout(void* ms) {
-  assert_int_equal(pkd_loop_set_grant_timeout(&loop_b, *(uint64_t*)ms), 0);
-}
-
-static void be_patient(uint64_t ms) {
-  on_loop_b(set_timeout, &ms);
-}
-
-static pkd_loop_grants_t grants_of_b(void) {
-  pkd_loop_grants_t grants;
-
-  assert_int_equal(pkd_loop_get_grants(&loop_b, &grants), 0);
-  return grants;
-}
-
-static void await_revoked(uint64_t count) {
-  WAIT_FOR(grants_of_b().revoked >= count);
-}
-
-/* Loop B goes on, and has come to all it was posted. */
-static void wake_b(void) {
-  resume_b();
-  be_patient(0);
-  settle();
-}
 
 static void begin(void** state) {
   const struct cell* cell = *state;

@@ -6,38 +6,15 @@
  * Nobody waits behind them for what they were granted, so it is not taken back, nor
  * put off if their loop is known to be stuck. test_async_grant_every.c has what is. */
 #include "kinds.h"
-
-#define SHORT 5 /* ms */
+#include "stuck.h"
 
 static struct asker wait;
 static const struct kind* kind;
-
-static void set_timeout(void* ms) {
-  assert_int_equal(pkd_loop_set_grant_timeout(&loop_b, *(uint64_t*)ms), 0);
-}
-
-static void be_patient(uint64_t ms) {
-  on_loop_b(set_timeout, &ms);
-}
-
-static pkd_loop_grants_t grants_of_b(void) {
-  pkd_loop_grants_t grants;
-
-  assert_int_equal(pkd_loop_get_grants(&loop_b, &grants), 0);
-  return grants;
-}
 
 static void start_on_b(void) {
   asker_init(&wait, 0);
   wait.place = LOOP_B;
   assert_int_equal(asker_start(kind, &wait), 0);
-}
-
-/* Loop B goes on, and has come to all it was posted. */
-static void wake_b(void) {
-  resume_b();
-  be_patient(0);
-  settle();
 }
 
 static void begin(void** state) {

@@ -5,12 +5,12 @@
  *
  * There are so many parts that this hardly happens, so the keys are chosen by where
  * they stand. What is expected does not depend on that. */
-#include "actors.h"
+#include "stuck.h"
 
 #include "../../async/keyed.h"
 #include "bucket.h"
 
-enum { KEYS = 40, SHORT = 5 /* ms */ };
+enum { KEYS = 40 };
 
 static pkd_async_keyed_t keyed;
 static uint64_t keys[KEYS];
@@ -43,10 +43,6 @@ static void choose_keys(void) {
 
 static void answered(pkd_req_t* req, int status) {
   ((struct task*)req)->status = status;
-}
-
-static void set_timeout(void* ms) {
-  assert_int_equal(pkd_loop_set_grant_timeout(&loop_b, *(uint64_t*)ms), 0);
 }
 
 static int open_held(void** state) {
@@ -95,11 +91,8 @@ static void a_close_finds_all_who_wait(void** state) {
 }
 
 static void all_keys_of_a_stuck_loop_are_taken_back(void** state) {
-  pkd_loop_grants_t grants;
-  uint64_t ms = SHORT;
-
   (void)state;
-  on_loop_b(set_timeout, &ms);
+  be_patient(SHORT);
   on_loop_b(ask_on_b, NULL);
   ask_on_a();
   stall_b();
@@ -109,11 +102,8 @@ static void all_keys_of_a_stuck_loop_are_taken_back(void** state) {
     assert_int_equal(of_a[i].status, 0);
     assert_int_equal(of_b[i].status, NOT_YET);
   }
-  assert_int_equal(pkd_loop_get_grants(&loop_b, &grants), 0);
-  assert_int_equal(grants.undelivered, 0);
-  resume_b();
-  ms = 0;
-  on_loop_b(set_timeout, &ms);
+  assert_int_equal(grants_of_b().undelivered, 0);
+  wake_b();
   for (int i = 0; i < KEYS; i++) {
     assert_int_equal(pkd_async_keyed_unlock(&of_a[i].req, &keyed), 0);
     WAIT_FOR(of_b[i].status != NOT_YET);

@@ -6,7 +6,7 @@
  * Loop B is stalled while it has one of two locks and was granted the other. That
  * is taken back with the one it has had for long: kept, that would be held by
  * somebody who may have to wait for who has got the other meanwhile. */
-#include "actors.h"
+#include "stuck.h"
 
 static pkd_async_mutex_t m, n;
 static pkd_async_keyed_t keyed;
@@ -25,34 +25,7 @@ struct both {
 static struct both of_a, of_b;
 static struct actor owner, next;
 
-static int set_rc;
-
-static void set_timeout(void* ms) {
-  set_rc = pkd_loop_set_grant_timeout(&loop_b, *(uint64_t*)ms);
-}
-
-static void be_patient(uint64_t ms) {
-  on_loop_b(set_timeout, &ms);
-  assert_int_equal(set_rc, 0);
-}
-
-static uint64_t revoked(void) {
-  pkd_loop_grants_t grants;
-
-  assert_int_equal(pkd_loop_get_grants(&loop_b, &grants), 0);
-  return grants.revoked;
-}
-
-/* Loop B goes on, and has come to all it was posted. */
-static void wake_b(void) {
-  resume_b();
-  be_patient(0);
-  settle();
-}
-
 #define LONG 60000 /* ms */
-#define SHORT 5
-
 /* Nothing lies undelivered there; what is granted from here on is taken back. */
 static void stall_impatient_b(void) {
   be_patient(SHORT);
@@ -140,7 +113,7 @@ static void locks_of_a_stuck_loop_go_on(void** state) {
   assert_int_equal(actor_wait(&next), 0);
   start_at(&wants_m, LOOP_A, &m);
   assert_int_equal(actor_wait(&wants_m), 0);
-  WAIT_FOR(revoked() == 2); /* counted when all is given up */
+  WAIT_FOR(grants_of_b().revoked == 2); /* counted when all is given up */
   assert_int_equal(of_b.status, NOT_YET);
   wake_b();
   assert_int_equal(of_b.status, NOT_YET); /* it waits again */
@@ -184,7 +157,7 @@ static void who_passed_a_stuck_loop_is_ahead_of_it_everywhere(void** state) {
 static void free_locks_are_had_as_soon_as_the_loop_wakes(void** state) {
   (void)state;
   b_is_stuck_with_both(PKD_NO_TIMEOUT);
-  WAIT_FOR(revoked() == 2);
+  WAIT_FOR(grants_of_b().revoked == 2);
   assert_false(pkd_async_mutex_is_locked(&m));
   assert_false(pkd_async_mutex_is_locked(&n));
   wake_b();
@@ -195,7 +168,7 @@ static void free_locks_are_had_as_soon_as_the_loop_wakes(void** state) {
 static void a_request_that_retreats_can_be_cancelled(void** state) {
   (void)state;
   b_is_stuck_with_both(PKD_NO_TIMEOUT);
-  WAIT_FOR(revoked() == 2);
+  WAIT_FOR(grants_of_b().revoked == 2);
   assert_int_equal(pkd_many_cancel(&of_b.many), 0);
   assert_int_equal(pkd_many_cancel(&of_b.many), 0);
   assert_int_equal(pkd_many_unlock(&of_b.many), UV_EPERM);
@@ -222,7 +195,7 @@ static void the_timeout_counts_from_the_first_start(void** state) {
 static void one_that_was_closed_meanwhile_ends_it(void** state) {
   (void)state;
   b_is_stuck_with_both(PKD_NO_TIMEOUT);
-  WAIT_FOR(revoked() == 2);
+  WAIT_FOR(grants_of_b().revoked == 2);
   assert_int_equal(pkd_async_mutex_close(&n), 0);
   wake_b();
   assert_int_equal(of_b.status, UV_ESHUTDOWN);
@@ -238,7 +211,7 @@ static void detaching_ends_it(void** state) {
 
   (void)state;
   b_is_stuck_with_both(PKD_NO_TIMEOUT);
-  WAIT_FOR(revoked() == 2);
+  WAIT_FOR(grants_of_b().revoked == 2);
   resume_b();
   on_loop_b(detach, &rc);
   assert_int_equal(rc, 0);
@@ -270,7 +243,7 @@ static void keys_of_a_stuck_loop_go_on(void** state) {
   await_a();
   assert_int_equal(of_a.status, 0);
   assert_int_equal(of_b.status, NOT_YET);
-  WAIT_FOR(revoked() == 2); /* counted when all is given up */
+  WAIT_FOR(grants_of_b().revoked == 2); /* counted when all is given up */
   wake_b();
   assert_int_equal(of_b.status, NOT_YET);
   assert_int_equal(pkd_many_unlock(&of_a.many), 0);
