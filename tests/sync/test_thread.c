@@ -53,10 +53,11 @@ static void no_handle_is_no_thread(void** state) {
 /* --- two threads ------------------------------------------------------------- */
 
 struct court {
+  int (*take)(void); /* a token, however long that takes */
   pkd_thread_t player[2];
   unsigned ready;
   unsigned hits;    /* plain: the tokens order it */
-  unsigned foreign; /* parks that ended without a hit of the other */
+  unsigned foreign; /* tokens that came without a hit of the other */
   int rc[2];
 };
 
@@ -68,21 +69,20 @@ static void play(void* arg, unsigned number) {
   WAIT_FOR(count_of(&c->ready) == 2);
   for (unsigned i = 0; i < ROUNDS(20000); i++) {
     if (number == 1)
-      c->rc[1] |= pkd_thread_park(PKD_FOREVER);
+      c->rc[1] |= c->take();
     c->foreign += c->hits != 2 * i + number;
     c->hits++;
     c->rc[number] |= pkd_thread_unpark(c->player[!number]);
     if (number == 0)
-      c->rc[0] |= pkd_thread_park(PKD_FOREVER);
+      c->rc[0] |= c->take();
   }
   count_up(&c->ready); /* nobody leaves before the other's last unpark */
   WAIT_FOR(count_of(&c->ready) == 4);
 }
 
-static void tokens_go_to_and_fro_and_order_what_is_plain(void** state) {
-  struct court c = {.ready = 0};
+static void play_a_match(int (*take)(void)) {
+  struct court c = {.take = take};
 
-  (void)state;
   team_run(2, play, &c);
   assert_int_equal(c.hits, 2 * ROUNDS(20000));
   assert_int_equal(c.foreign, 0);
@@ -90,41 +90,27 @@ static void tokens_go_to_and_fro_and_order_what_is_plain(void** state) {
   assert_int_equal(c.rc[1], 0);
 }
 
+static int sleep_for_token(void) {
+  return pkd_thread_park(PKD_FOREVER);
+}
+
+static void tokens_go_to_and_fro_and_order_what_is_plain(void** state) {
+  (void)state;
+  play_a_match(sleep_for_token);
+}
+
 /* Parks that are over as they begin: some find the token only when they look for
  * it a last time. */
-static void poll_token(void) {
+static int poll_for_token(void) {
   for (unsigned i = 1; pkd_thread_park(0) != 0; i++)
     if (i % 64 == 0)
       sched_yield();
-}
-
-static void poll_and_play(void* arg, unsigned number) {
-  struct court* c = arg;
-
-  c->player[number] = pkd_thread_self();
-  count_up(&c->ready);
-  WAIT_FOR(count_of(&c->ready) == 2);
-  for (unsigned i = 0; i < ROUNDS(20000); i++) {
-    if (number == 1)
-      poll_token();
-    c->foreign += c->hits != 2 * i + number;
-    c->hits++;
-    c->rc[number] |= pkd_thread_unpark(c->player[!number]);
-    if (number == 0)
-      poll_token();
-  }
-  count_up(&c->ready); /* nobody leaves before the other's last unpark */
-  WAIT_FOR(count_of(&c->ready) == 4);
+  return 0;
 }
 
 static void tokens_that_are_polled_for_order_what_is_plain(void** state) {
-  struct court c = {.ready = 0};
-
   (void)state;
-  team_run(2, poll_and_play, &c);
-  assert_int_equal(c.hits, 2 * ROUNDS(20000));
-  assert_int_equal(c.foreign, 0);
-  assert_int_equal(c.rc[0] | c.rc[1], 0);
+  play_a_match(poll_for_token);
 }
 
 static void say_who(void* arg, unsigned number) {
