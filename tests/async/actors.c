@@ -300,6 +300,27 @@ int actor_start(struct actor* actor) {
   return actor->started;
 }
 
+void actor_own(struct actor* actor, unsigned number, struct target target) {
+  actor_init(actor, number, target);
+  assert_int_equal(actor_start(actor), 0);
+  assert_int_equal(actor_wait(actor), 0);
+}
+
+void actor_queue(struct actor* actor, unsigned number, struct target target) {
+  size_t before = waiting_at(target_address(target));
+
+  actor_init(actor, number, target);
+  assert_int_equal(actor_start(actor), 0);
+  assert_int_equal(waiting_at(target_address(target)), before + 1);
+}
+
+void actor_start_at(struct actor* actor, enum place place,
+                    struct target target) {
+  actor_init(actor, 0, target);
+  actor->place = place;
+  assert_int_equal(actor_start(actor), 0);
+}
+
 int actor_wait(struct actor* actor) {
   WAIT_FOR((turn_a(), actor->status != NOT_YET));
   actor_end(actor);

@@ -80,6 +80,16 @@ void actor_init(struct actor* actor, unsigned number, struct target target);
  * @return what the start returned */
 int actor_start(struct actor* actor);
 
+/** The nth actor of this world, started, owns the target at once. */
+void actor_own(struct actor* actor, unsigned number, struct target target);
+
+/** The nth actor of this world, started, waits for the target. */
+void actor_queue(struct actor* actor, unsigned number, struct target target);
+
+/** An actor at this place, started. */
+void actor_start_at(struct actor* actor, enum place place,
+                    struct target target);
+
 /** Turns loop A until the actor has its answer; @return the status. */
 int actor_wait(struct actor* actor);
 

@@ -10,6 +10,10 @@ struct errand {
   int result;
 };
 
+const struct kind* kind_of(void** state) {
+  return ((const struct cell*)*state)->kind;
+}
+
 void asker_init(struct asker* asker, unsigned number) {
   memset(asker, 0, sizeof *asker);
   asker->place = place_of(number);
@@ -87,6 +91,13 @@ int asker_start(const struct kind* kind, struct asker* asker) {
   }
   asker->started = errand.result;
   return errand.result;
+}
+
+void asker_queue(const struct kind* kind, struct asker* asker,
+                 unsigned number) {
+  asker_init(asker, number);
+  assert_int_equal(asker_start(kind, asker), 0);
+  assert_int_equal(asker->status, NOT_YET);
 }
 
 int asker_wait(struct asker* asker) {

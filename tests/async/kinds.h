@@ -69,6 +69,9 @@ struct cell {
   const struct kind* kind;
 };
 
+/** The kind that this test, of cmocka's state, is about. */
+const struct kind* kind_of(void** state);
+
 /** The nth asker of this world, idle, at its place. */
 void asker_init(struct asker* asker, unsigned number);
 
@@ -78,6 +81,9 @@ void asker_told(struct asker* asker, int status);
 /** Starts it; returns when it has its answer, or waits, or was refused.
  * @return what the start returned */
 int asker_start(const struct kind* kind, struct asker* asker);
+
+/** The nth asker of this world, started, waits. */
+void asker_queue(const struct kind* kind, struct asker* asker, unsigned number);
 
 /** Turns loop A until the answer has come. @return the status */
 int asker_wait(struct asker* asker);

@@ -16,9 +16,7 @@ static void fresh(void) {
 }
 
 static void own(struct actor* actor, unsigned number) {
-  actor_init(actor, number, mutex_target(&mutex));
-  assert_int_equal(actor_start(actor), 0);
-  assert_int_equal(actor_wait(actor), 0);
+  actor_own(actor, number, mutex_target(&mutex));
 }
 
 /* Takes the mutex, and gives it up to wait. */

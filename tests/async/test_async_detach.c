@@ -19,17 +19,11 @@ static void fresh(void) {
 }
 
 static void own(struct actor* actor, unsigned number) {
-  actor_init(actor, number, mutex_target(&mutex));
-  assert_int_equal(actor_start(actor), 0);
-  assert_int_equal(actor_wait(actor), 0);
+  actor_own(actor, number, mutex_target(&mutex));
 }
 
 static void queue(struct actor* actor, unsigned number) {
-  size_t before = waiting_at(&mutex);
-
-  actor_init(actor, number, mutex_target(&mutex));
-  assert_int_equal(actor_start(actor), 0);
-  assert_int_equal(waiting_at(&mutex), before + 1);
+  actor_queue(actor, number, mutex_target(&mutex));
 }
 
 static void recorded(pkd_req_t* req, int status) {

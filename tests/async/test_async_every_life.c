@@ -7,17 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct kind* kind_of(void** state) {
-  return ((const struct cell*)*state)->kind;
-}
-
-static void start(const struct kind* kind, struct asker* asker,
-                  unsigned number) {
-  asker_init(asker, number);
-  assert_int_equal(asker_start(kind, asker), 0);
-  assert_int_equal(asker->status, NOT_YET);
-}
-
 static void call_and_pass(const struct kind* kind, struct asker* asker) {
   if (kind->calls)
     give(kind);
@@ -53,9 +42,9 @@ static void detach_ends_what_waits_and_what_was_granted(void** state) {
   int expected = kind->final ? kind->good : UV_ECANCELED;
 
   kind->fresh();
-  start(kind, &granted, 0);
-  start(kind, &queued, 0);
-  start(kind, &other, 1);
+  asker_queue(kind, &granted, 0);
+  asker_queue(kind, &queued, 0);
+  asker_queue(kind, &other, 1);
   give(kind);
   detach_a();
   assert_int_equal(granted.status, expected);
@@ -74,8 +63,8 @@ static void what_a_task_owns_outlives_its_loop(void** state) {
   struct asker owner, next;
 
   kind->fresh();
-  start(kind, &owner, 0);
-  start(kind, &next, 1);
+  asker_queue(kind, &owner, 0);
+  asker_queue(kind, &next, 1);
   give(kind);
   assert_int_equal(asker_wait(&owner), kind->good);
   if (next.place == LOOP_A) { /* it would be cancelled */
@@ -109,8 +98,8 @@ static void a_callback_may_detach_its_loop(void** state) {
   asker_init(&first, 0);
   first.then = give_back_and_detach;
   assert_int_equal(asker_start(kind, &first), 0);
-  start(kind, &others[0], 0);
-  start(kind, &others[1], 0);
+  asker_queue(kind, &others[0], 0);
+  asker_queue(kind, &others[1], 0);
   give(kind);
   WAIT_FOR((turn_a(), detached == 1));
   assert_int_equal(first.status, kind->good);
@@ -165,7 +154,7 @@ static void what_is_busy_is_not_destroyed(void** state) {
     return;
   for (unsigned number = 0; number < 2; number++) {
     kind->fresh();
-    start(kind, &asker, number);
+    asker_queue(kind, &asker, number);
     assert_int_equal(kind->destroy(), UV_EBUSY);
     assert_int_equal(kind->waiting(), 1);
     give(kind);
@@ -193,7 +182,7 @@ static void a_wait_adds_no_handle_and_keeps_its_loop_alive(void** state) {
   uv_walk(&uv_a, count_handle, &before);
   kind->fresh();
   assert_false(uv_loop_alive(&uv_a));
-  start(kind, &asker, 0);
+  asker_queue(kind, &asker, 0);
   asker_init(&late, 0);
   late.timeout = 1;
   assert_int_equal(asker_start(kind, &late), 0);
@@ -219,7 +208,7 @@ static void each_mode_of_run_delivers(void** state) {
 
   for (int i = 0; i < 3; i++) {
     kind->fresh();
-    start(kind, &asker, 0);
+    asker_queue(kind, &asker, 0);
     give(kind);
     do {
       uv_run(&uv_a, modes[i]); /* work goes to the pool and comes back */
@@ -242,7 +231,7 @@ static void a_stopped_loop_delivers_when_it_runs_again(void** state) {
   uv_thread_t thread;
 
   kind->fresh();
-  start(kind, &asker, 0);
+  asker_queue(kind, &asker, 0);
   if (kind->final && kind->give_back == NULL) {
     give(kind); /* a barrier is completed by this loop itself */
   } else {
@@ -297,7 +286,7 @@ static void blocking_where_a_loop_lives_is_refused(void** state) {
 
   kind->fresh();
   refused(kind); /* busy, and before the first run */
-  start(kind, &asker, 1);
+  asker_queue(kind, &asker, 1);
   refused(kind);
   uv_timer_init(&uv_a, &timer);
   timer.data = (void*)(uintptr_t)kind;
@@ -362,7 +351,7 @@ static void a_forked_child_has_the_object_but_not_the_waiters(void** state) {
   if (!lives_on_in_a_child(kind))
     return;
   kind->fresh();
-  start(kind, &asker, 0);
+  asker_queue(kind, &asker, 0);
   child = fork();
   if (child == 0)
     _exit(live_in_child(kind));

@@ -4,17 +4,6 @@
  * loop, with two, and with a loop and threads. */
 #include "kinds.h"
 
-static const struct kind* kind_of(void** state) {
-  return ((const struct cell*)*state)->kind;
-}
-
-static void start(const struct kind* kind, struct asker* asker,
-                  unsigned number) {
-  asker_init(asker, number);
-  assert_int_equal(asker_start(kind, asker), 0);
-  assert_int_equal(asker->status, NOT_YET);
-}
-
 static void start_for(const struct kind* kind, struct asker* asker,
                       unsigned number, uint64_t timeout) {
   asker_init(asker, number);
@@ -52,7 +41,7 @@ static void cancel_says_at_each_state_what_will_come(void** state) {
     kind->fresh();
     asker_init(&asker, number);
     assert_int_equal(asker_cancel(kind, &asker), UV_EINVAL); /* idle */
-    start(kind, &asker, number);
+    asker_queue(kind, &asker, number);
     assert_int_equal(asker_cancel(kind, &asker), 0); /* queued */
     if (asker.place == LOOP_A)
       assert_int_equal(asker_cancel(kind, &asker), 0); /* over, not told */
@@ -60,7 +49,7 @@ static void cancel_says_at_each_state_what_will_come(void** state) {
     assert_int_equal(asker_give_back(kind, &asker),
                      kind->give_back == NULL ? 0 : UV_EPERM);
     assert_int_equal(asker_cancel(kind, &asker), UV_EINVAL);
-    start(kind, &next, number);
+    asker_queue(kind, &next, number);
     give(kind);
     assert_int_equal(asker_wait(&next), kind->good);
     assert_int_equal(asker_cancel(kind, &next), /* owning, or idle again */
@@ -77,8 +66,8 @@ static void a_cancelled_grant_goes_to_the_next_at_once(void** state) {
   struct asker granted, next;
 
   kind->fresh();
-  start(kind, &granted, 0);
-  start(kind, &next, 1);
+  asker_queue(kind, &granted, 0);
+  asker_queue(kind, &next, 1);
   give(kind);
   assert_int_equal(granted.status, NOT_YET);
   assert_int_equal(asker_cancel(kind, &granted), kind->final ? UV_EBUSY : 0);
@@ -94,9 +83,9 @@ static void a_cancelled_or_late_head_lets_the_others_pass(void** state) {
 
   for (unsigned number = 0; number < 2; number++) {
     kind->fresh();
-    start(kind, &head, number);
+    asker_queue(kind, &head, number);
     start_for(kind, &late, 1 - number, 1);
-    start(kind, &next, number);
+    asker_queue(kind, &next, number);
     assert_int_equal(asker_cancel(kind, &head), 0);
     ends(&head, UV_ECANCELED);
     ends(&late, UV_ETIMEDOUT);
@@ -112,9 +101,9 @@ static void who_leaves_in_the_middle_changes_no_order(void** state) {
   struct asker first, middle, last;
 
   kind->fresh();
-  start(kind, &first, 0);
-  start(kind, &middle, 1);
-  start(kind, &last, 0);
+  asker_queue(kind, &first, 0);
+  asker_queue(kind, &middle, 1);
+  asker_queue(kind, &last, 0);
   assert_int_equal(asker_cancel(kind, &middle), 0);
   ends(&middle, UV_ECANCELED);
   give(kind);
@@ -135,10 +124,10 @@ static void a_late_tail_does_not_cut_off_who_comes_next(void** state) {
 
   for (unsigned number = 0; number < 2; number++) {
     kind->fresh();
-    start(kind, &first, 0);
+    asker_queue(kind, &first, 0);
     start_for(kind, &tail, number, 1);
     ends(&tail, UV_ETIMEDOUT);
-    start(kind, &next, 1 - number);
+    asker_queue(kind, &next, 1 - number);
     assert_int_equal(kind->waiting(), 2);
     give(kind);
     pass(kind, &first);
@@ -161,7 +150,7 @@ static void grant_and_deadline_in_one_moment_have_one_winner(void** state) {
     kind->fresh();
     since = waitfor_now();
     start_for(kind, &timed, round, 2);
-    start(kind, &other, round / 2);
+    asker_queue(kind, &other, round / 2);
     while (waitfor_now() - since < 1700000 + round * 150000) {
     }
     give(kind);
@@ -274,7 +263,7 @@ static void close_ends_the_waits_and_keeps_newcomers_out(void** state) {
     return;
   kind->fresh();
   for (unsigned i = 0; i < 2; i++)
-    start(kind, &waits[i], i);
+    asker_queue(kind, &waits[i], i);
   assert_int_equal(kind->close(), 0);
   for (unsigned i = 0; i < 2; i++)
     ends(&waits[i], UV_ECANCELED);
@@ -300,7 +289,7 @@ static void a_request_in_use_is_not_started_again(void** state) {
   struct asker asker;
 
   kind->fresh();
-  start(kind, &asker, 0);
+  asker_queue(kind, &asker, 0);
   assert_int_equal(kind->start(&loop_a, &asker), UV_EALREADY);
   if (kind->try_it != NULL)
     assert_int_equal(kind->try_it(&asker), UV_EALREADY);
@@ -322,7 +311,7 @@ static void what_is_given_back_is_refused_a_second_time(void** state) {
     return;
   for (unsigned number = 0; number < 2; number++) {
     kind->fresh();
-    start(kind, &owner, number);
+    asker_queue(kind, &owner, number);
     assert_int_equal(kind->give_back(&owner), UV_EPERM); /* it only waits */
     give(kind);
     pass(kind, &owner);
@@ -347,8 +336,8 @@ static void a_ticket_goes_to_another_request(void** state) {
     return;
   for (unsigned number = 0; number < 2; number++) {
     kind->fresh();
-    start(kind, &owner, number);
-    start(kind, &next, 1 - number);
+    asker_queue(kind, &owner, number);
+    asker_queue(kind, &next, 1 - number);
     give(kind);
     assert_int_equal(asker_wait(&owner), kind->good);
     asker_init(&heir, number);

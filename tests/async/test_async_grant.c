@@ -24,14 +24,6 @@ static int open_impatient(void** state) {
 #define WITH_STUCK_LOOP(test)                                                  \
   { #test, test, open_impatient, world_close, &worlds[TWO_LOOPS] }
 
-/* An actor at a place of its own, started. */
-static void start_at(struct actor* actor, enum place place,
-                     struct target target) {
-  actor_init(actor, 0, target);
-  actor->place = place;
-  assert_int_equal(actor_start(actor), 0);
-}
-
 /* --- the mutex ------------------------------------------------------------- */
 
 /* `owner`, on loop A, gives the mutex up while loop B is stalled, and `stuck`, on
@@ -39,9 +31,9 @@ static void start_at(struct actor* actor, enum place place,
 static struct actor owner, stuck, next, later;
 
 static void grant_to_stuck_loop(void) {
-  start_at(&owner, LOOP_A, mutex_target(&mutex));
+  actor_start_at(&owner, LOOP_A, mutex_target(&mutex));
   assert_int_equal(actor_wait(&owner), 0);
-  start_at(&stuck, LOOP_B, mutex_target(&mutex));
+  actor_start_at(&stuck, LOOP_B, mutex_target(&mutex));
   stall_b();
   assert_int_equal(actor_release(&owner), 0);
 }
@@ -51,7 +43,7 @@ static void a_try_does_not_overtake_who_is_not_away(void** state) {
 
   (void)state;
   grant_to_stuck_loop();
-  start_at(&next, LOOP_A, mutex_target(&mutex));
+  actor_start_at(&next, LOOP_A, mutex_target(&mutex));
   await_revoked(1);
   WAIT_FOR(pkd_async_mutex_is_locked(&mutex)); /* granted to `next` */
   assert_int_equal(pkd_async_mutex_trylock(&req, &mutex), UV_EBUSY);
@@ -87,9 +79,9 @@ static void free_by_the_last_after_one_was_away(void** state) {
   pkd_async_mutex_t* m = calloc(1, sizeof *m);
 
   (void)state;
-  start_at(&owner, LOOP_A, mutex_target(m));
+  actor_start_at(&owner, LOOP_A, mutex_target(m));
   assert_int_equal(actor_wait(&owner), 0);
-  start_at(&stuck, LOOP_B, mutex_target(m));
+  actor_start_at(&stuck, LOOP_B, mutex_target(m));
   stall_b();
   assert_int_equal(actor_release(&owner), 0);
   await_revoked(1);
@@ -140,7 +132,7 @@ static void detach_ends_those_who_are_away_and_those_who_wait(void** state) {
   assert_int_equal(pkd_async_mutex_trylock(&ticket, &other), 0);
   pthread_create(&thread, NULL, run_third, &other);
   uv_sem_wait(&third.begun);
-  start_at(&next, LOOP_A, mutex_target(&mutex));
+  actor_start_at(&next, LOOP_A, mutex_target(&mutex));
   assert_int_equal(actor_wait(&next),
                    0); /* what was granted at the start, too */
   uv_sem_post(&third.go);
@@ -189,8 +181,8 @@ a_callback_that_blocks_does_not_keep_the_grants_behind_it(void** state) {
   actor_init(&first, 1, mutex_target(&other));
   first.then = block_here;
   assert_int_equal(actor_start(&first), 0);
-  start_at(&stuck, LOOP_B, mutex_target(&mutex));
-  start_at(&next, LOOP_A, mutex_target(&mutex));
+  actor_start_at(&stuck, LOOP_B, mutex_target(&mutex));
+  actor_start_at(&next, LOOP_A, mutex_target(&mutex));
   on_loop_b(release_both, ticket);
   uv_sem_wait(&blocked);
   assert_int_equal(actor_wait(&next), 0);
@@ -213,15 +205,15 @@ static void permits_of_a_stuck_loop_go_to_smaller_requests(void** state) {
 
   (void)state;
   pkd_async_sem_init(&sem, 4, 4);
-  start_at(&owner, LOOP_A, sem_target(&sem, 4));
+  actor_start_at(&owner, LOOP_A, sem_target(&sem, 4));
   assert_int_equal(actor_wait(&owner), 0);
-  start_at(&stuck, LOOP_B, sem_target(&sem, 3));
+  actor_start_at(&stuck, LOOP_B, sem_target(&sem, 3));
   stall_b();
   assert_int_equal(actor_release(&owner), 0);
-  start_at(&next, LOOP_A, sem_target(&sem, 2));
+  actor_start_at(&next, LOOP_A, sem_target(&sem, 2));
   assert_int_equal(actor_wait(&next), 0);
   assert_int_equal(pkd_async_sem_available(&sem), 2);
-  start_at(&later, THREAD, sem_target(&sem, 2));
+  actor_start_at(&later, THREAD, sem_target(&sem, 2));
   assert_int_equal(actor_wait(&later), 0);
   wake_b();
   assert_int_equal(stuck.status, NOT_YET);
@@ -240,13 +232,13 @@ static void what_is_taken_back_keeps_its_order(void** state) {
 
   (void)state;
   pkd_async_sem_init(&sem, 3, 3);
-  start_at(&owner, LOOP_A, sem_target(&sem, 3));
+  actor_start_at(&owner, LOOP_A, sem_target(&sem, 3));
   assert_int_equal(actor_wait(&owner), 0);
   for (int i = 0; i < 3; i++)
-    start_at(&three[i], LOOP_B, sem_target(&sem, 1));
+    actor_start_at(&three[i], LOOP_B, sem_target(&sem, 1));
   stall_b();
   assert_int_equal(actor_release(&owner), 0);
-  start_at(&next, LOOP_A, sem_target(&sem, 3));
+  actor_start_at(&next, LOOP_A, sem_target(&sem, 3));
   assert_int_equal(actor_wait(&next), 0);
   assert_int_equal(grants_of_b().revoked, 3);
   wake_b();
@@ -263,11 +255,11 @@ static void readers_go_on_while_a_writers_loop_is_stuck(void** state) {
   pkd_async_rwlock_t lock = {0};
 
   (void)state;
-  start_at(&owner, LOOP_A, rwlock_target(&lock, PKD_ASYNC_RWLOCK_WRITE));
+  actor_start_at(&owner, LOOP_A, rwlock_target(&lock, PKD_ASYNC_RWLOCK_WRITE));
   assert_int_equal(actor_wait(&owner), 0);
-  start_at(&stuck, LOOP_B, rwlock_target(&lock, PKD_ASYNC_RWLOCK_WRITE));
-  start_at(&next, LOOP_A, rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
-  start_at(&later, THREAD, rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
+  actor_start_at(&stuck, LOOP_B, rwlock_target(&lock, PKD_ASYNC_RWLOCK_WRITE));
+  actor_start_at(&next, LOOP_A, rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
+  actor_start_at(&later, THREAD, rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
   stall_b();
   assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(actor_wait(&next), 0);
@@ -294,11 +286,11 @@ static void an_upgrade_is_served_before_one_that_came_back(void** state) {
 
   (void)state;
   upgraded = NOT_YET;
-  start_at(&owner, LOOP_A, rwlock_target(&lock, PKD_ASYNC_RWLOCK_WRITE));
+  actor_start_at(&owner, LOOP_A, rwlock_target(&lock, PKD_ASYNC_RWLOCK_WRITE));
   assert_int_equal(actor_wait(&owner), 0);
-  start_at(&stuck, LOOP_B, rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
-  start_at(&next, LOOP_A, rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
-  start_at(&later, LOOP_A, rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
+  actor_start_at(&stuck, LOOP_B, rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
+  actor_start_at(&next, LOOP_A, rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
+  actor_start_at(&later, LOOP_A, rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
   stall_b();
   assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(actor_wait(&next), 0);
@@ -356,11 +348,11 @@ static void a_signal_is_not_lost_with_one_that_is_away(void** state) {
   struct target wait = {.mutex = &mutex, .cond = &cond};
 
   (void)state;
-  start_at(&stuck, LOOP_B, mutex_target(&mutex));
+  actor_start_at(&stuck, LOOP_B, mutex_target(&mutex));
   assert_int_equal(actor_wait(&stuck), 0);
   stuck.target = wait;
   assert_int_equal(actor_start(&stuck), 0);
-  start_at(&other, LOOP_A, mutex_target(&mutex));
+  actor_start_at(&other, LOOP_A, mutex_target(&mutex));
   assert_int_equal(actor_wait(&other), 0);
   other.target = wait;
   assert_int_equal(actor_start(&other), 0);

@@ -12,9 +12,7 @@ static struct asker stuck, next, later, crowd[200];
 static const struct kind* kind;
 
 static void begin(void** state) {
-  const struct cell* cell = *state;
-
-  kind = cell->kind;
+  kind = kind_of(state);
   be_patient(SHORT);
   kind->fresh();
 }

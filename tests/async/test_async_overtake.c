@@ -27,12 +27,6 @@ static void init_at(struct actor* actor, enum place place,
   actor->place = place;
 }
 
-static void start_at(struct actor* actor, enum place place,
-                     struct target target) {
-  init_at(actor, place, target);
-  assert_int_equal(actor_start(actor), 0);
-}
-
 static void release_owner(struct actor* actor) {
   actor_release(&owner);
   actor_release(actor);
@@ -43,7 +37,7 @@ static void release(struct actor* actor) {
 }
 
 static void own_on_loop_a(void) {
-  start_at(&owner, LOOP_A, mutex_target(&mutex));
+  actor_start_at(&owner, LOOP_A, mutex_target(&mutex));
   assert_int_equal(actor_wait(&owner), 0);
 }
 
@@ -63,8 +57,8 @@ static void use_and_release(struct actor* actor) {
 /* @return whether the stranger, who came first, came second. */
 static bool is_overtaken(enum place place) {
   own_on_loop_a();
-  start_at(&stranger, place, mutex_target(&mutex));
-  start_at(&near, LOOP_A, mutex_target(&mutex));
+  actor_start_at(&stranger, place, mutex_target(&mutex));
+  actor_start_at(&near, LOOP_A, mutex_target(&mutex));
   unlock_on_loop_a();
   WAIT_FOR((turn_a(), near.status != NOT_YET || stranger.status != NOT_YET));
   if (near.status == 0) {
@@ -92,8 +86,8 @@ static void who_has_waited_long_is_not_overtaken(void** state) {
 
   (void)state;
   own_on_loop_a();
-  start_at(&stranger, THREAD, mutex_target(&mutex));
-  start_at(&near, LOOP_A, mutex_target(&mutex));
+  actor_start_at(&stranger, THREAD, mutex_target(&mutex));
+  actor_start_at(&near, LOOP_A, mutex_target(&mutex));
   patience = uv_hrtime() + PATIENCE_NS;
   WAIT_FOR(uv_hrtime() > patience);
   unlock_on_loop_a();
@@ -114,8 +108,8 @@ static void an_unlock_from_elsewhere_lets_nobody_overtake(void** state) {
   (void)state;
   for (int i = 0; i < 20; i++) {
     own_on_loop_a();
-    start_at(&stranger, LOOP_B, mutex_target(&mutex));
-    start_at(&near, LOOP_A, mutex_target(&mutex));
+    actor_start_at(&stranger, LOOP_B, mutex_target(&mutex));
+    actor_start_at(&near, LOOP_A, mutex_target(&mutex));
     assert_int_equal(actor_release(&owner), 0);
     use_and_release(&stranger);
     use_and_release(&near);
@@ -129,8 +123,8 @@ static void one_behind_eight_others_does_not_overtake(void** state) {
   (void)state;
   own_on_loop_a();
   for (int i = 0; i < 8; i++)
-    start_at(&others[i], LOOP_B, mutex_target(&mutex));
-  start_at(&near, LOOP_A, mutex_target(&mutex));
+    actor_start_at(&others[i], LOOP_B, mutex_target(&mutex));
+  actor_start_at(&near, LOOP_A, mutex_target(&mutex));
   unlock_on_loop_a();
   for (int i = 0; i < 8; i++) {
     use_and_release(&others[i]);
@@ -145,7 +139,7 @@ static void who_overtakes_does_so_in_order(void** state) {
 
   (void)state;
   own_on_loop_a();
-  start_at(&stranger, THREAD, mutex_target(&mutex));
+  actor_start_at(&stranger, THREAD, mutex_target(&mutex));
   for (int i = 0; i < 4; i++) {
     init_at(&tasks[i], LOOP_A, mutex_target(&mutex));
     tasks[i].then = release;
@@ -206,7 +200,7 @@ static void one_of_several_at_once_does_not_overtake(void** state) {
     pkd_many_t many = {.data = &status};
 
     own_on_loop_a();
-    start_at(&stranger, LOOP_B, mutex_target(&mutex));
+    actor_start_at(&stranger, LOOP_B, mutex_target(&mutex));
     assert_int_equal(
         pkd_many_lock(&loop_a, &many, items, 1, PKD_NO_TIMEOUT, both), 0);
     unlock_on_loop_a();
@@ -222,11 +216,11 @@ static void one_of_several_at_once_does_not_overtake(void** state) {
 static void close_and_cancel_end_who_may_be_overtaken(void** state) {
   (void)state;
   own_on_loop_a();
-  start_at(&stranger, LOOP_B, mutex_target(&mutex));
-  start_at(&near, LOOP_A, mutex_target(&mutex));
+  actor_start_at(&stranger, LOOP_B, mutex_target(&mutex));
+  actor_start_at(&near, LOOP_A, mutex_target(&mutex));
   assert_int_equal(pkd_req_cancel(&stranger.req), 0);
   assert_int_equal(actor_wait(&stranger), UV_ECANCELED);
-  start_at(&stranger, LOOP_B, mutex_target(&mutex));
+  actor_start_at(&stranger, LOOP_B, mutex_target(&mutex));
   assert_int_equal(pkd_async_mutex_close(&mutex), 0);
   unlock_on_loop_a();
   assert_int_equal(actor_wait(&near), UV_ECANCELED);

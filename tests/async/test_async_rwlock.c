@@ -17,18 +17,12 @@ static void fresh(void) {
 }
 
 static void take(struct actor* actor, unsigned number, uint32_t mode) {
-  actor_init(actor, number, rwlock_target(&lock, mode));
-  assert_int_equal(actor_start(actor), 0);
-  assert_int_equal(actor_wait(actor), 0);
+  actor_own(actor, number, rwlock_target(&lock, mode));
   assert_int_equal(pkd_async_rwlock_owned(&actor->req, &lock), mode);
 }
 
 static void queue(struct actor* actor, unsigned number, uint32_t mode) {
-  size_t before = waiting_at(&lock);
-
-  actor_init(actor, number, rwlock_target(&lock, mode));
-  assert_int_equal(actor_start(actor), 0);
-  assert_int_equal(waiting_at(&lock), before + 1);
+  actor_queue(actor, number, rwlock_target(&lock, mode));
 }
 
 /* Asks the owner to upgrade; it waits. */

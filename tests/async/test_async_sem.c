@@ -7,17 +7,11 @@
 static pkd_async_sem_t sem;
 
 static void take(struct actor* actor, unsigned number, uint32_t n) {
-  actor_init(actor, number, sem_target(&sem, n));
-  assert_int_equal(actor_start(actor), 0);
-  assert_int_equal(actor_wait(actor), 0);
+  actor_own(actor, number, sem_target(&sem, n));
 }
 
 static void queue(struct actor* actor, unsigned number, uint32_t n) {
-  size_t before = waiting_at(&sem);
-
-  actor_init(actor, number, sem_target(&sem, n));
-  assert_int_equal(actor_start(actor), 0);
-  assert_int_equal(waiting_at(&sem), before + 1);
+  actor_queue(actor, number, sem_target(&sem, n));
 }
 
 static void zeroed_memory_is_a_semaphore_without_permits(void** state) {

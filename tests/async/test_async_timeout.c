@@ -13,12 +13,6 @@ static struct target kind(int which) {
   return which == 0 ? mutex_target(&mutex) : sem_target(&sem, 1);
 }
 
-static void own(struct actor* actor, unsigned number, struct target target) {
-  actor_init(actor, number, target);
-  assert_int_equal(actor_start(actor), 0);
-  assert_int_equal(actor_wait(actor), 0);
-}
-
 static void wait_with(struct actor* actor, unsigned number,
                       struct target target, uint64_t ms) {
   actor_init(actor, number, target);
@@ -33,7 +27,7 @@ static void a_wait_ends_when_its_time_is_up(void** state) {
     struct actor owner, waiter;
     uint64_t start = uv_hrtime();
 
-    own(&owner, 0, target);
+    actor_own(&owner, 0, target);
     wait_with(&waiter, 1, target, 15);
     assert_int_equal(actor_wait(&waiter), UV_ETIMEDOUT);
     assert_true(uv_hrtime() - start >= 15000000); /* never early */
@@ -52,7 +46,7 @@ static void timeouts_come_in_the_order_of_their_deadlines(void** state) {
   struct actor owner, actors[6];
 
   (void)state;
-  own(&owner, 0, kind(0));
+  actor_own(&owner, 0, kind(0));
   for (unsigned i = 0; i < 6; i++)
     wait_with(&actors[i], 0, mutex_target(&mutex), ms[i]);
   for (unsigned i = 0; i < 6; i++)
@@ -68,7 +62,7 @@ static void a_timed_out_tail_does_not_cut_off_who_comes_next(void** state) {
     struct target target = kind(k);
     struct actor owner, first, tail, last;
 
-    own(&owner, 0, target);
+    actor_own(&owner, 0, target);
     wait_with(&first, 0, target, PKD_NO_TIMEOUT);
     wait_with(&tail, 1, target, 5);
     assert_int_equal(actor_wait(&tail), UV_ETIMEDOUT);
@@ -86,7 +80,7 @@ static void a_timed_out_big_head_lets_the_small_ones_in(void** state) {
 
   (void)state;
   pkd_async_sem_init(&sem, 4, 0);
-  own(&owner, 0, sem_target(&sem, 2));
+  actor_own(&owner, 0, sem_target(&sem, 2));
   wait_with(&big, 1, sem_target(&sem, 3), 5);
   wait_with(&small, 0, sem_target(&sem, 1), PKD_NO_TIMEOUT);
   assert_int_equal(actor_wait(&big), UV_ETIMEDOUT);
@@ -108,7 +102,7 @@ static void a_grant_that_came_first_wins_over_the_deadline(void** state) {
     struct target target = kind(k);
     struct actor owner, waiter;
 
-    own(&owner, 1, target);
+    actor_own(&owner, 1, target);
     wait_with(&waiter, 0, target, 3); /* loop A does not turn meanwhile */
     let_pass(8);
     assert_int_equal(actor_release(&owner), 0);
@@ -127,7 +121,7 @@ static void a_tie_has_one_winner(void** state) {
     struct actor owner, waiter;
     int status;
 
-    own(&owner, 0, target);
+    actor_own(&owner, 0, target);
     wait_with(&waiter, 1, target, 1);
     let_pass(1);
     assert_int_equal(actor_release(&owner), 0);
@@ -135,7 +129,7 @@ static void a_tie_has_one_winner(void** state) {
     assert_true(status == 0 || status == UV_ETIMEDOUT);
     assert_int_equal(actor_release(&waiter), status == 0 ? 0 : UV_EPERM);
     assert_int_equal(waiter.answers, 1);
-    own(&owner, 0, target); /* it is free again */
+    actor_own(&owner, 0, target); /* it is free again */
     actor_release(&owner);
   }
 }
@@ -146,7 +140,7 @@ static void zero_means_try(void** state) {
     struct target target = kind(k);
     struct actor owner, waiter;
 
-    own(&owner, 1, target);
+    actor_own(&owner, 1, target);
     actor_init(&waiter, 0, target);
     waiter.timeout = 0;
     assert_int_equal(actor_start(&waiter), UV_EBUSY);
@@ -165,7 +159,7 @@ static void a_timeout_is_used_up_by_one_start(void** state) {
   struct actor owner, waiter;
 
   (void)state;
-  own(&owner, 0, kind(0));
+  actor_own(&owner, 0, kind(0));
   actor_init(&waiter, 0, mutex_target(&mutex));
   assert_int_equal(pkd_req_set_timeout(&waiter.req, 0), 0);
   assert_int_equal(actor_start(&waiter), UV_EBUSY);
@@ -176,7 +170,7 @@ static void a_timeout_is_used_up_by_one_start(void** state) {
   /* set while it owns: for the next start */
   assert_int_equal(pkd_req_set_timeout(&waiter.req, 2), 0);
   assert_int_equal(actor_release(&waiter), 0);
-  own(&owner, 0, mutex_target(&mutex));
+  actor_own(&owner, 0, mutex_target(&mutex));
   assert_int_equal(actor_start(&waiter), 0);
   waiter.status = NOT_YET;
   assert_int_equal(actor_wait(&waiter), UV_ETIMEDOUT);
@@ -187,7 +181,7 @@ static void endless_timeouts_set_no_timer(void** state) {
   struct actor owner, waiter;
 
   (void)state;
-  own(&owner, 0, kind(0));
+  actor_own(&owner, 0, kind(0));
   wait_with(&waiter, 0, mutex_target(&mutex), (UINT64_C(1) << 31) + 1);
   assert_int_equal(uv_backend_timeout(&uv_a), -1);
   assert_int_equal(pkd_req_cancel(&waiter.req), 0);
@@ -203,7 +197,7 @@ static void a_blocking_wait_with_a_past_deadline_is_a_try(void** state) {
   struct actor owner, waiter;
 
   (void)state;
-  own(&owner, 0, kind(0));
+  actor_own(&owner, 0, kind(0));
   actor_init(&waiter, 1, mutex_target(&mutex));
   waiter.timeout = 0;
   assert_int_equal(waiter.place, THREAD);
@@ -230,7 +224,7 @@ static void many_timeouts_share_one_timer(void** state) {
 
   (void)state;
   timeouts = 0;
-  own(&owner, 0, kind(0));
+  actor_own(&owner, 0, kind(0));
   for (int i = 0; i < MANY; i++) {
     pkd_req_set_timeout(&reqs[i], 1 + (uint64_t)(i * 7919) % 300);
     assert_int_equal(pkd_async_mutex_lock(&loop_a, &reqs[i], &mutex, count), 0);
@@ -253,7 +247,7 @@ static void a_crowd_whose_time_is_up_ends_in_turns(void** state) {
   (void)state;
   memset(reqs, 0, sizeof reqs);
   timeouts = 0;
-  own(&owner, 0, kind(0));
+  actor_own(&owner, 0, kind(0));
   for (int i = 0; i < CROWD; i++) {
     pkd_req_set_timeout(&reqs[i], 1);
     assert_int_equal(pkd_async_mutex_lock(&loop_a, &reqs[i], &mutex, count), 0);
