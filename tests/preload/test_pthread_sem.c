@@ -18,7 +18,7 @@ static int fails_with(int rc) {
   return rc == -1 ? errno : 0;
 }
 
-static void it_counts(void** state) {
+static void a_semaphore_counts(void** state) {
   sem_t s;
 
   (void)state;
@@ -283,7 +283,7 @@ static void a_shared_barrier_opens_for_a_child(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_right_library_answers),
-      cmocka_unit_test(it_counts),
+      cmocka_unit_test(a_semaphore_counts),
       cmocka_unit_test(a_timed_wait_ends),
       cmocka_unit_test(what_was_written_before_a_post_is_read_after_the_wait),
       cmocka_unit_test(a_wait_can_be_cancelled),

@@ -1,4 +1,6 @@
-/* close.pml - the end of a loop while grants for it are in flight.
+/* SPDX-License-Identifier: MIT
+ *
+ * close.pml - the end of a loop while grants for it are in flight.
  *
  * N threads each grant one request of the loop: they push it into the mailbox,
  * and whoever pushed into an empty one owes one ring of the doorbell and counts

@@ -1,4 +1,6 @@
-/* cond.pml - the condition: signal by moving, and signals that go on.
+/* SPDX-License-Identifier: MIT
+ *
+ * cond.pml - the condition: signal by moving, and signals that go on.
  *
  * N consumers wait for items under a mutex; the producer puts N - 1 items and
  * signals once for each. A consumer may be late in the condition's queue, in the

@@ -1,4 +1,6 @@
-/* fairness.pml - how long one may be overtaken: barging, until one is due.
+/* SPDX-License-Identifier: MIT
+ *
+ * fairness.pml - how long one may be overtaken: barging, until one is due.
  *
  * N threads take a lock ROUNDS times each. Whoever comes while it is free takes
  * it, though others are queued; an unlock wakes the head to compete, one at a

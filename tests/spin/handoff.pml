@@ -1,4 +1,6 @@
-/* handoff.pml - the async mutex: grant, cancel, timeout, delivery.
+/* SPDX-License-Identifier: MIT
+ *
+ * handoff.pml - the async mutex: grant, cancel, timeout, delivery.
  *
  * N loops with one request each, and a stranger who may cancel each at any moment.
  * A grant goes into the loop's mailbox; until delivered, cancel takes it back and

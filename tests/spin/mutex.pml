@@ -1,4 +1,6 @@
-/* mutex.pml - the byte of pkd_mutex_t: barging, one designated waker, hand-off.
+/* SPDX-License-Identifier: MIT
+ *
+ * mutex.pml - the byte of pkd_mutex_t: barging, one designated waker, hand-off.
  *
  * N threads lock once each; any may time out in the queue, any unlock may find its
  * waiter past its due and hand over. One atomic step here is one atomic operation

@@ -1,4 +1,6 @@
-/* rwlock.pml - readers, one upgradable, writers; upgrades, and waits that end.
+/* SPDX-License-Identifier: MIT
+ *
+ * rwlock.pml - readers, one upgradable, writers; upgrades, and waits that end.
  *
  * N tasks take it once each, in one of three ways; who reads may go on to write.
  * Any wait may be cancelled, queued or granted and undelivered; a cancelled upgrade

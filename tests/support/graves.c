@@ -1,4 +1,9 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * graves.c - objects that are freed the moment they may be; see graves.h.
+ *
+ * They lie in a yard of graves, which both threads go through in step; between two
+ * rounds one of them makes the new and looks at what is left of the old. */
 #include "graves.h"
 
 #include "threads.h"

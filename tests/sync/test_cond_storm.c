@@ -101,33 +101,33 @@ static void run_channel(unsigned producers, unsigned consumers, unsigned slots,
   free(ch.seen);
 }
 
-static void one_to_one_through_one_slot(void** state) {
+static void nothing_is_lost_from_one_to_one_through_one_slot(void** state) {
   (void)state;
   run_channel(1, 1, 1, ROUNDS(5000), false, false);
   run_channel(1, 1, 1, ROUNDS(5000), false, true);
 }
 
-static void one_to_one_through_a_hundred_slots(void** state) {
+static void nothing_is_lost_from_one_to_one_through_a_hundred(void** state) {
   (void)state;
   run_channel(1, 1, 100, ROUNDS(50000), false, false);
   run_channel(1, 1, 100, ROUNDS(50000), false, true);
 }
 
-static void ten_to_one(void** state) {
+static void nothing_is_lost_from_ten_to_one(void** state) {
   (void)state;
   run_channel(10, 1, 1, ROUNDS(500), true, false);
   run_channel(10, 1, 100, ROUNDS(2000), true, false);
   run_channel(10, 1, 100, ROUNDS(2000), false, false);
 }
 
-static void one_to_ten(void** state) {
+static void nothing_is_lost_from_one_to_ten(void** state) {
   (void)state;
   run_channel(1, 10, 1, ROUNDS(2000), false, false);
   run_channel(1, 10, 100, ROUNDS(5000), true, false);
   run_channel(1, 10, 100, ROUNDS(5000), false, false);
 }
 
-static void ten_to_ten(void** state) {
+static void nothing_is_lost_from_ten_to_ten(void** state) {
   (void)state;
   run_channel(10, 10, 1, ROUNDS(500), true, false);
   run_channel(10, 10, 100, ROUNDS(2000), true, false);
@@ -332,11 +332,11 @@ static void it_may_be_freed_right_after_a_broadcast(void** state) {
 
 int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_to_one_through_one_slot),
-      cmocka_unit_test(one_to_one_through_a_hundred_slots),
-      cmocka_unit_test(ten_to_one),
-      cmocka_unit_test(one_to_ten),
-      cmocka_unit_test(ten_to_ten),
+      cmocka_unit_test(nothing_is_lost_from_one_to_one_through_one_slot),
+      cmocka_unit_test(nothing_is_lost_from_one_to_one_through_a_hundred),
+      cmocka_unit_test(nothing_is_lost_from_ten_to_one),
+      cmocka_unit_test(nothing_is_lost_from_one_to_ten),
+      cmocka_unit_test(nothing_is_lost_from_ten_to_ten),
       cmocka_unit_test(each_wait_that_ends_was_called_and_each_call_ends_one),
       cmocka_unit_test(with_deadlines_no_wait_ends_uncalled_either),
       cmocka_unit_test(signals_end_no_wait),

@@ -72,7 +72,8 @@ static void pending_lets_in_only_who_upgrades(void** state) {
   assert_true(take(WORD(0, 1, 0, 1), UP_TO_WRITE) == WORD(1, 0, 0, 0));
 }
 
-static void leaving_and_falling_back(void** state) {
+static void
+who_leaves_takes_its_share_or_falls_back_to_what_it_had(void** state) {
   (void)state;
   assert_true(pkd__async_rwlock_left(WORD(0, 0, 2, 0), READ) ==
               WORD(0, 0, 1, 0));
@@ -92,7 +93,7 @@ int main(void) {
       cmocka_unit_test(row_up_beside_readers),
       cmocka_unit_test(row_writer),
       cmocka_unit_test(pending_lets_in_only_who_upgrades),
-      cmocka_unit_test(leaving_and_falling_back),
+      cmocka_unit_test(who_leaves_takes_its_share_or_falls_back_to_what_it_had),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
