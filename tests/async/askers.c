@@ -151,7 +151,11 @@ int run_for_every_kind(const char* group, const struct every_test* tests,
   assert_in_range(kind_count, 1, MOST_KINDS);
   for (unsigned t = 0; t < count; t++) {
     for (unsigned k = 0; k < kind_count; k++) {
-      for (unsigned w = 0; w < (tests[t].one_world ? 1 : WORLDS); w++) {
+      if (tests[t].is_of != NULL && !tests[t].is_of(&kinds[k]))
+        continue;
+      for (unsigned w = 0; w < WORLDS; w++) {
+        if ((tests[t].worlds >> worlds[w] & 1) == 0)
+          continue;
         cells[k][w] = (struct cell){worlds[w], &kinds[k]};
         snprintf(names[n], sizeof names[n], "%s [%s, %s]", tests[t].name,
                  kinds[k].name, worlds_named[w]);

@@ -98,20 +98,24 @@ void give(const struct kind* kind);
  * giving back returned */
 int asker_give_back(const struct kind* kind, struct asker* asker);
 
-/** A test, and whether the world of one loop is enough for it. */
+/** A test, of which kinds it is, and in which worlds. */
 struct every_test {
   const char* name;
   CMUnitTestFunction run;
-  bool one_world;
+  bool (*is_of)(const struct kind* kind); /* NULL: of all */
+  unsigned worlds;                        /* bits, 1 << enum world */
 };
 
-/** Runs each of `tests` for every kind, in every world. For main(). */
+/** Runs each of `tests` for each of its kinds, in each of its worlds. For main(). */
 int run_for_every_kind(const char* group, const struct every_test* tests,
                        unsigned count);
 
-#define EVERY(test)                                                            \
-  { #test, test, false }
-#define EVERY_ALONE(test)                                                      \
-  { #test, test, true }
+#define IN_ALL_WORLDS                                                          \
+  (1u << ONE_LOOP | 1u << TWO_LOOPS | 1u << LOOP_AND_THREADS)
+
+#define SOME(test, is_of, worlds)                                              \
+  { #test, test, is_of, worlds }
+#define EVERY(test) SOME(test, NULL, IN_ALL_WORLDS)
+#define EVERY_ALONE(test) SOME(test, NULL, 1u << ONE_LOOP)
 
 #endif

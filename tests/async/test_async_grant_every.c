@@ -343,14 +343,10 @@ static bool is_a_lock(const struct kind* k) {
          k->give_back != NULL && k->cancel == NULL;
 }
 
-#define FOR_EACH_LOCK(test)                                                    \
-  { #test, test }
+#define FOR_EACH_LOCK(test) SOME(test, is_a_lock, 1u << TWO_LOOPS)
 
 int main(void) {
-  static const struct {
-    const char* name;
-    CMUnitTestFunction run;
-  } tests[] = {
+  const struct every_test tests[] = {
       FOR_EACH_LOCK(others_go_on_while_one_loop_is_stuck),
       FOR_EACH_LOCK(who_waited_before_the_grant_was_taken_back_goes_on),
       FOR_EACH_LOCK(who_was_overtaken_is_first_when_its_loop_wakes),
@@ -369,21 +365,6 @@ int main(void) {
       FOR_EACH_LOCK(detach_ends_those_who_are_away_and_those_who_wait),
       FOR_EACH_LOCK(grants_tell_what_lies_undelivered_and_how_long),
   };
-  enum { MOST = 32 };
-  static struct cell cells[MOST];
-  static struct CMUnitTest units[LENGTH(tests) * MOST];
-  static char names[LENGTH(units)][100];
-  unsigned n = 0;
 
-  for (unsigned k = 0; k < kind_count && k < MOST; k++) {
-    cells[k] = (struct cell){TWO_LOOPS, &kinds[k]};
-    for (unsigned t = 0; is_a_lock(&kinds[k]) && t < LENGTH(tests); t++) {
-      snprintf(names[n], sizeof names[n], "%s [%s]", tests[t].name,
-               kinds[k].name);
-      units[n] = (struct CMUnitTest){names[n], tests[t].run, world_open,
-                                     world_close, &cells[k]};
-      n++;
-    }
-  }
-  return _cmocka_run_group_tests("async_grant_every", units, n, NULL, NULL);
+  return run_for_every_kind("async_grant_every", tests, LENGTH(tests));
 }

@@ -41,7 +41,6 @@ static void own_on_loop_a(void) {
   assert_int_equal(actor_wait(&owner), 0);
 }
 
-/* Unlocks in a callback of loop A. */
 static void unlock_on_loop_a(void) {
   init_at(&puller, LOOP_A, mutex_target(&trigger));
   puller.then = release_owner;

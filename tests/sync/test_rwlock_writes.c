@@ -83,7 +83,6 @@ static void reading_writes_the_word_once_in_and_once_out(void** state) {
     }
 }
 
-/* Looking at a lock writes nothing. */
 static void asking_writes_nothing(void** state) {
   pkd_rwlock_t l = {.word = 32};
 
