@@ -62,7 +62,7 @@ static void who_is_cancelled_or_late_has_not_arrived(void** state) {
   (void)state;
   fresh(3);
   arrive(0, 1);
-  pkd_req_set_timeout(&waits[1].req, 1);
+  assert_int_equal(pkd_req_set_timeout(&waits[1].req, 1), 0);
   arrive(1, 1);
   assert_int_equal(pkd_req_cancel(&waits[0].req), 0);
   run_until(2);

@@ -57,7 +57,7 @@ static void a_thread_with_a_loop_must_not_block(void** state) {
   assert_int_equal(pkd_async_mutex_trylock(&req, &mutex), 0);
   assert_int_equal(try_blocking(), PKD_EDEADLK);
   assert_int_equal(try_in_a_thread(), UV_ETIMEDOUT);
-  pkd_async_mutex_unlock(&req, &mutex);
+  assert_int_equal(pkd_async_mutex_unlock(&req, &mutex), 0);
   uv_run(&uv, UV_RUN_NOWAIT);
   assert_int_equal(try_blocking(), PKD_EDEADLK); /* between two runs, too */
   close_loop();

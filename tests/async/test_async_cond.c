@@ -280,9 +280,7 @@ static void a_thread_may_wait_with_the_ticket_of_a_loop(void** state) {
 
   (void)state;
   fresh();
-  actor_init(&other, 0, mutex_target(&others_mutex));
-  assert_int_equal(actor_start(&other), 0);
-  assert_int_equal(actor_wait(&other), 0);
+  actor_own(&other, 0, mutex_target(&others_mutex));
   other.target.cond = &others_cond;
   assert_int_equal(actor_start(&other), 0);
   own(&lent, 0);
@@ -314,9 +312,7 @@ static void misuse_is_told_and_changes_nothing(void** state) {
   assert_int_equal(actor_start(&waiter), UV_EALREADY);
   assert_int_equal(pkd_async_cond_wait_blocking(&waiter.req, &cond, &mutex, 0),
                    UV_EALREADY);
-  actor_init(&owner, 0, mutex_target(&other));
-  assert_int_equal(actor_start(&owner), 0);
-  assert_int_equal(actor_wait(&owner), 0);
+  actor_own(&owner, 0, mutex_target(&other));
   owner.target.cond = &cond; /* others wait with another mutex */
   assert_int_equal(actor_start(&owner), UV_EINVAL);
   assert_int_equal(pkd_async_cond_wait_blocking(&owner.req, &cond, &other, 0),

@@ -64,7 +64,7 @@ static void detach_ends_every_request_before_it_calls_back(void** state) {
   queue(&queued, 0);
   queue(&other, 1);
   actor_init(&granted, 0, mutex_target(&second));
-  actor_start(&granted);
+  assert_int_equal(actor_start(&granted), 0);
   memset(watched, 0, sizeof watched);
   watched[0] = &owner;
   watched[1] = &granted;
@@ -139,9 +139,7 @@ static void a_ticket_may_be_given_back_after_its_loop(void** state) {
   (void)state;
   pkd_async_sem_init(&sem, 2, 0);
   for (unsigned i = 0; i < 2; i++) {
-    actor_init(&owners[i], 0, sem_target(&sem, 1));
-    actor_start(&owners[i]);
-    assert_int_equal(actor_wait(&owners[i]), 0);
+    actor_own(&owners[i], 0, sem_target(&sem, 1));
   }
   assert_int_equal(pkd_loop_held(&loop_a), 2);
   detach_a();
@@ -164,7 +162,7 @@ static void a_callback_may_detach_its_loop(void** state) {
   memset(watched, 0, sizeof watched);
   for (unsigned i = 0; i < 3; i++) {
     actor_init(&actors[i], 0, mutex_target(&mutex));
-    actor_start(&actors[i]);
+    assert_int_equal(actor_start(&actors[i]), 0);
     watched[i] = &actors[i];
   }
   actors[0].then = detach_inside;
@@ -174,7 +172,7 @@ static void a_callback_may_detach_its_loop(void** state) {
   assert_int_equal(actors[0].status, 0);
   assert_int_equal(actors[1].status, UV_ECANCELED);
   assert_int_equal(actors[2].status, UV_ECANCELED);
-  actor_release(&actors[0]);
+  assert_int_equal(actor_release(&actors[0]), 0);
   reattach_a();
 }
 
@@ -198,7 +196,7 @@ static void a_walk_that_closes_may_follow_the_detach(void** state) {
   uv_run(&uv_a, UV_RUN_DEFAULT);
   assert_int_equal(detached_at, 1);
   assert_int_equal(waiter.status, UV_ECANCELED);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   reattach_a();
 }
 
@@ -322,11 +320,11 @@ static void a_forked_child_has_the_locks_but_not_the_waiters(void** state) {
 
   (void)state;
   fresh();
-  pkd_async_sem_add(&sem, 2);
+  assert_int_equal(pkd_async_sem_add(&sem, 2), 0);
   own(&owner, 0);
   queue(&waiter, 0);
   actor_init(&big, 0, sem_target(&sem, 3));
-  actor_start(&big);
+  assert_int_equal(actor_start(&big), 0);
   child = fork();
   if (child == 0)
     _exit(work_in_child(&owner));
@@ -334,12 +332,12 @@ static void a_forked_child_has_the_locks_but_not_the_waiters(void** state) {
   assert_true(WIFEXITED(status));
   assert_int_equal(WEXITSTATUS(status), 0);
   assert_int_equal(waiting_at(&mutex), 1); /* here all is as it was */
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(actor_wait(&waiter), 0);
-  actor_release(&waiter);
-  pkd_async_sem_add(&sem, 1);
+  assert_int_equal(actor_release(&waiter), 0);
+  assert_int_equal(pkd_async_sem_add(&sem, 1), 0);
   assert_int_equal(actor_wait(&big), 0);
-  actor_release(&big);
+  assert_int_equal(actor_release(&big), 0);
 }
 
 /* --- the end of the program ------------------------------------------------- */

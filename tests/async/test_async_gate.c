@@ -52,19 +52,21 @@ static void more_than_can_be_counted_are_refused(void** state) {
 static void a_cancelled_close_leaves_the_gate_shut(void** state) {
   (void)state;
   fresh();
-  pkd_async_gate_enter(&gate);
-  pkd_async_gate_close(&loop, &waits[0].req, &gate, record);
-  pkd_req_set_timeout(&waits[1].req, 1);
-  pkd_async_gate_close(&loop, &waits[1].req, &gate, record);
+  assert_int_equal(pkd_async_gate_enter(&gate), 0);
+  assert_int_equal(pkd_async_gate_close(&loop, &waits[0].req, &gate, record),
+                   0);
+  assert_int_equal(pkd_req_set_timeout(&waits[1].req, 1), 0);
+  assert_int_equal(pkd_async_gate_close(&loop, &waits[1].req, &gate, record),
+                   0);
   assert_int_equal(pkd_req_cancel(&waits[0].req), 0);
   run_until(2);
   assert_int_equal(waits[0].status, UV_ECANCELED);
   assert_int_equal(waits[1].status, UV_ETIMEDOUT);
   assert_int_equal(pkd_async_gate_enter(&gate), UV_ESHUTDOWN);
-  pkd_req_set_timeout(&waits[2].req, 0);
+  assert_int_equal(pkd_req_set_timeout(&waits[2].req, 0), 0);
   assert_int_equal(pkd_async_gate_close(&loop, &waits[2].req, &gate, record),
                    UV_EBUSY);
-  pkd_async_gate_leave(&gate);
+  assert_int_equal(pkd_async_gate_leave(&gate), 0);
   assert_int_equal(pkd_async_gate_close(&loop, &waits[2].req, &gate, record),
                    0);
   run_until(3);
@@ -96,7 +98,8 @@ static void nobody_is_inside_when_the_callback_runs(void** state) {
     fresh();
     seen_inside = -1;
     team_start(&team, 3, come_and_go, NULL);
-    pkd_async_gate_close(&loop, &waits[0].req, &gate, look_inside);
+    assert_int_equal(
+        pkd_async_gate_close(&loop, &waits[0].req, &gate, look_inside), 0);
     run_until(round + 1);
     assert_int_equal(seen_inside, 0);
     team_join(&team);
@@ -120,10 +123,10 @@ static void a_thread_can_close_it_too(void** state) {
   (void)state;
   fresh();
   closed_with = 1;
-  pkd_async_gate_enter(&gate);
+  assert_int_equal(pkd_async_gate_enter(&gate), 0);
   team_start(&team, 1, close_and_wait, NULL);
   WAIT_FOR(pkd_lot_for_each(&gate, NULL, NULL) == 1);
-  pkd_async_gate_leave(&gate);
+  assert_int_equal(pkd_async_gate_leave(&gate), 0);
   team_join(&team);
   assert_int_equal(closed_with, 0);
   assert_int_equal(pkd_async_gate_close_blocking(&req, &gate, PKD_FOREVER),

@@ -176,8 +176,8 @@ a_callback_that_blocks_does_not_keep_the_grants_behind_it(void** state) {
   (void)state;
   uv_sem_init(&blocked, 0);
   uv_sem_init(&unblock, 0);
-  pkd_async_mutex_trylock(&ticket[0], &other);
-  pkd_async_mutex_trylock(&ticket[1], &mutex);
+  assert_int_equal(pkd_async_mutex_trylock(&ticket[0], &other), 0);
+  assert_int_equal(pkd_async_mutex_trylock(&ticket[1], &mutex), 0);
   actor_init(&first, 1, mutex_target(&other));
   first.then = block_here;
   assert_int_equal(actor_start(&first), 0);
@@ -331,7 +331,8 @@ static void another_initializes_while_the_leaders_loop_is_stuck(void** state) {
   on_loop_b(call_once_on_b, NULL);
   stall_b();
   assert_int_equal(pkd_async_once_done(&first, &once, UV_EIO), 0);
-  pkd_async_once_call(&loop_a, &calls[0], &once, note_call);
+  assert_int_equal(pkd_async_once_call(&loop_a, &calls[0], &once, note_call),
+                   0);
   WAIT_FOR((turn_a(), called[0] != 0));
   assert_int_equal(called[0], 1 + 1); /* it leads */
   assert_int_equal(called[1], 0);

@@ -159,9 +159,9 @@ static void a_late_wait_ends_and_a_closed_name_space_refuses(void** state) {
   (void)state;
   fresh();
   lock(0, 7);
-  pkd_req_set_timeout(&waits[1].req, 1);
+  assert_int_equal(pkd_req_set_timeout(&waits[1].req, 1), 0);
   lock(1, 7);
-  pkd_req_set_timeout(&waits[2].req, 0);
+  assert_int_equal(pkd_req_set_timeout(&waits[2].req, 0), 0);
   assert_int_equal(
       pkd_async_keyed_lock_u64(&loop, &waits[2].req, &keyed, 7, record),
       UV_EBUSY);

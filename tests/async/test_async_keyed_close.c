@@ -157,7 +157,8 @@ static void a_wait_with_a_timeout_ends_once(void** state) {
   fresh();
   hold(0, &keyed, 7);
   for (unsigned i = 0; i < 3; i++) {
-    pkd_req_set_timeout(&waits[i].req, i == 0 ? 1 : 100000);
+    assert_int_equal(pkd_req_set_timeout(&waits[i].req, i == 0 ? 1 : 100000),
+                     0);
     lock(i, &keyed, 7);
   }
   run_until(1);

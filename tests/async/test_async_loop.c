@@ -140,13 +140,13 @@ static void locks_add_no_handles(void** state) {
   for (unsigned i = 0; i < 50; i++) {
     actor_init(&actors[i], 0, mutex_target(&mutex));
     actors[i].timeout = 1000;
-    actor_start(&actors[i]);
+    assert_int_equal(actor_start(&actors[i]), 0);
   }
   uv_walk(&uv_a, count_handle, &after);
   assert_int_equal(before, after);
   for (unsigned i = 0; i < 50; i++) {
-    actor_wait(&actors[i]);
-    actor_release(&actors[i]);
+    assert_int_equal(actor_wait(&actors[i]), 0);
+    assert_int_equal(actor_release(&actors[i]), 0);
   }
 }
 
@@ -159,10 +159,10 @@ static void the_loop_is_alive_while_requests_are_pending(void** state) {
   own(&owner, 0);
   assert_false(uv_loop_alive(&uv_a)); /* a ticket is no request */
   actor_init(&waiter, 0, mutex_target(&mutex));
-  actor_start(&waiter);
+  assert_int_equal(actor_start(&waiter), 0);
   assert_true(uv_loop_alive(&uv_a));
   assert_int_equal(pkd_loop_pending(&loop_a), 1);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   assert_true(uv_loop_alive(&uv_a)); /* granted, not delivered */
   uv_run(&uv_a, UV_RUN_DEFAULT);     /* ends by itself */
   assert_int_equal(waiter.status, 0);
@@ -178,15 +178,15 @@ static void a_grant_outside_of_run_shows_in_the_backend_timeout(void** state) {
   fresh();
   assert_int_equal(uv_backend_timeout(&uv_a), 0); /* nothing to wait for */
   actor_init(&first, 0, mutex_target(&mutex));
-  actor_start(&first);
+  assert_int_equal(actor_start(&first), 0);
   assert_int_equal(uv_backend_timeout(&uv_a), 0);
   assert_int_equal(actor_wait(&first), 0);
   queue(&second, 0);
   assert_int_equal(uv_backend_timeout(&uv_a), -1);
-  actor_release(&first);
+  assert_int_equal(actor_release(&first), 0);
   assert_int_equal(uv_backend_timeout(&uv_a), 0);
   assert_int_equal(actor_wait(&second), 0);
-  actor_release(&second);
+  assert_int_equal(actor_release(&second), 0);
 }
 
 static void each_mode_of_run_delivers(void** state) {
@@ -200,10 +200,10 @@ static void each_mode_of_run_delivers(void** state) {
 
     own(&owner, 0);
     queue(&waiter, 0);
-    actor_release(&owner);
+    assert_int_equal(actor_release(&owner), 0);
     uv_run(&uv_a, modes[i]);
     assert_int_equal(waiter.status, 0);
-    actor_release(&waiter);
+    assert_int_equal(actor_release(&waiter), 0);
   }
 }
 
@@ -221,14 +221,14 @@ static void a_stopped_loop_delivers_when_it_runs_again(void** state) {
   queue(&first, 0);
   first.then = stop_it;
   queue(&second, 0);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   uv_stop(&uv_a); /* between the grant and the delivery */
   uv_run(&uv_a, UV_RUN_DEFAULT);
   assert_int_equal(actor_wait(&first), 0);
-  actor_release(&first);
+  assert_int_equal(actor_release(&first), 0);
   assert_int_equal(second.answers, 0);
   assert_int_equal(actor_wait(&second), 0);
-  actor_release(&second);
+  assert_int_equal(actor_release(&second), 0);
 }
 
 /* --- batches --------------------------------------------------------------- */
@@ -323,7 +323,7 @@ static void a_chain_of_grants_lets_the_loop_poll(void** state) {
   highest = 0;
   uv_prepare_init(&uv_a, &prepare);
   uv_prepare_start(&prepare, on_turn);
-  pkd_async_mutex_lock(&loop_a, &req, &mutex, relock);
+  assert_int_equal(pkd_async_mutex_lock(&loop_a, &req, &mutex, relock), 0);
   WAIT_FOR((turn_a(), links_left == 0));
   assert_true(turns >= 100);
   assert_true(most_in_a_turn <= 64);
@@ -367,7 +367,7 @@ static void a_million_waiters_need_no_stack_and_no_patience(void** state) {
   uv_timer_init(&uv_a, &timer);
   timer.data = &ticked;
   uv_timer_start(&timer, ticks, 1, 1);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   WAIT_FOR((turn_a(), arrivals == count));
   uv_close((uv_handle_t*)&timer, NULL);
   turn_a();

@@ -70,8 +70,10 @@ static void crosswise_requests_do_not_deadlock(void** state) {
   (void)state;
   fresh();
   assert_int_equal(pkd_async_mutex_trylock(&owner, &b), 0);
-  pkd_many_lock(&loop, &first, ab, 2, PKD_NO_TIMEOUT, told);
-  pkd_many_lock(&loop, &second, ba, 2, PKD_NO_TIMEOUT, told);
+  assert_int_equal(pkd_many_lock(&loop, &first, ab, 2, PKD_NO_TIMEOUT, told),
+                   0);
+  assert_int_equal(pkd_many_lock(&loop, &second, ba, 2, PKD_NO_TIMEOUT, told),
+                   0);
   run_some();
   assert_int_equal(answered, 0);
   assert_int_equal(pkd_async_mutex_unlock(&owner, &b), 0);
@@ -95,7 +97,7 @@ static void a_failed_request_owns_nothing(void** state) {
 
   (void)state;
   fresh();
-  pkd_async_mutex_trylock(&owner, &b);
+  assert_int_equal(pkd_async_mutex_trylock(&owner, &b), 0);
   /* cancelled */
   pkd_many_lock(&loop, &many, items, 3, PKD_NO_TIMEOUT, told);
   assert_int_equal(pkd_many_cancel(&many), 0);
@@ -119,10 +121,11 @@ static void a_failed_request_owns_nothing(void** state) {
   assert_false(pkd_async_mutex_is_locked(&a));
   /* closed while it waits, and before */
   pkd_many_lock(&loop, &many, items, 3, PKD_NO_TIMEOUT, told);
-  pkd_async_mutex_close(&b);
+  assert_int_equal(pkd_async_mutex_close(&b), 0);
   run_until(4);
   assert_int_equal(last_status, UV_ECANCELED);
-  pkd_many_lock(&loop, &many, items, 3, PKD_NO_TIMEOUT, told);
+  assert_int_equal(pkd_many_lock(&loop, &many, items, 3, PKD_NO_TIMEOUT, told),
+                   0);
   run_until(5);
   assert_int_equal(last_status, UV_ESHUTDOWN);
   assert_false(pkd_async_mutex_is_locked(&a));
@@ -158,11 +161,11 @@ static void a_timeout_that_passes_on_the_way_to_the_queue_counts(void** state) {
   (void)state;
   fresh();
   in_the_way = 0;
-  pkd_async_mutex_trylock(&owner, &b);
-  pkd_async_mutex_lock(&loop, &waiting.req, &b, record);
+  assert_int_equal(pkd_async_mutex_trylock(&owner, &b), 0);
+  assert_int_equal(pkd_async_mutex_lock(&loop, &waiting.req, &b, record), 0);
   team_start(&team, 1, look, NULL);
   WAIT_FOR(__atomic_load_n(&in_the_way, __ATOMIC_RELAXED));
-  pkd_req_set_timeout(&late.req, 1);
+  assert_int_equal(pkd_req_set_timeout(&late.req, 1), 0);
   assert_int_equal(pkd_async_mutex_lock(&loop, &late.req, &b, record), 0);
   run_until(1);
   assert_int_equal(late.status, UV_ETIMEDOUT);

@@ -11,9 +11,7 @@ static void fresh(void) {
 }
 
 static void take(struct actor* actor, unsigned number) {
-  actor_init(actor, number, mutex_target(&mutex));
-  assert_int_equal(actor_start(actor), 0);
-  assert_int_equal(actor_wait(actor), 0);
+  actor_own(actor, number, mutex_target(&mutex));
 }
 
 static void zeroed_memory_is_a_free_mutex(void** state) {
@@ -56,7 +54,7 @@ static void the_mutex_is_granted_in_the_order_of_asking(void** state) {
     assert_int_equal(actor_start(&actors[i]), 0);
   }
   assert_int_equal(waiting_at(&mutex), 8);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   for (unsigned i = 0; i < 8; i++) {
     assert_int_equal(actor_wait(&actors[i]), 0);
     for (unsigned j = i + 1; j < 8; j++)
@@ -75,11 +73,11 @@ static void try_takes_a_free_mutex_and_never_overtakes(void** state) {
   take(&owner, 0);
   assert_int_equal(pkd_async_mutex_trylock(&req, &mutex), UV_EBUSY);
   actor_init(&waiter, 1, mutex_target(&mutex));
-  actor_start(&waiter);
+  assert_int_equal(actor_start(&waiter), 0);
   actor_release(&owner); /* handed over: free at no moment */
   assert_int_equal(pkd_async_mutex_trylock(&req, &mutex), UV_EBUSY);
   assert_int_equal(actor_wait(&waiter), 0);
-  actor_release(&waiter);
+  assert_int_equal(actor_release(&waiter), 0);
   assert_int_equal(pkd_async_mutex_trylock(&req, &mutex), 0);
   assert_int_equal(pkd_async_mutex_unlock(&req, &mutex), 0);
 }
@@ -122,7 +120,7 @@ static void a_waiting_ticket_does_not_unlock(void** state) {
   fresh();
   take(&owner, 0);
   actor_init(&waiter, 1, mutex_target(&mutex));
-  actor_start(&waiter);
+  assert_int_equal(actor_start(&waiter), 0);
   assert_int_equal(actor_release(&waiter), UV_EPERM);
   assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(actor_wait(&waiter), 0);
@@ -143,7 +141,7 @@ static void any_thread_may_release(void** state) {
   fresh();
   take(&owner, 0); /* loop A's; released by a thread without a loop */
   actor_init(&waiter, 1, mutex_target(&mutex));
-  actor_start(&waiter);
+  assert_int_equal(actor_start(&waiter), 0);
   uv_thread_create(&thread, release_here, &owner);
   uv_thread_join(&thread);
   assert_int_equal(owner.started, 0);
@@ -169,11 +167,11 @@ static void a_request_in_use_is_not_started_again(void** state) {
   assert_int_equal(pkd_async_mutex_lock_blocking(&waiter.req, &other, 0),
                    UV_EALREADY);
   assert_false(pkd_async_mutex_is_locked(&other));
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(actor_start(&waiter), UV_EALREADY); /* granted by now */
   assert_int_equal(actor_wait(&waiter), 0);
   assert_int_equal(waiter.answers, 1);
-  actor_release(&waiter);
+  assert_int_equal(actor_release(&waiter), 0);
 }
 
 static void a_request_can_be_used_again_and_for_other_locks(void** state) {
@@ -201,7 +199,7 @@ static void close_sends_the_waiters_away_and_leaves_the_owner(void** state) {
   take(&owner, 0);
   for (unsigned i = 0; i < 100; i++) { /* several rounds of the engine */
     actor_init(&actors[i], i % 8 == 1, mutex_target(&mutex));
-    actor_start(&actors[i]);
+    assert_int_equal(actor_start(&actors[i]), 0);
   }
   assert_int_equal(pkd_async_mutex_close(&mutex), 0);
   assert_int_equal(pkd_async_mutex_close(&mutex), 0);
@@ -225,9 +223,9 @@ static void close_lets_a_granted_one_have_it(void** state) {
   take(&owner, 1);
   actor_init(&granted, 0, mutex_target(&mutex));
   actor_init(&waiter, 1, mutex_target(&mutex));
-  actor_start(&granted);
-  actor_start(&waiter);
-  actor_release(&owner);
+  assert_int_equal(actor_start(&granted), 0);
+  assert_int_equal(actor_start(&waiter), 0);
+  assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(pkd_async_mutex_close(&mutex), 0);
   assert_int_equal(actor_wait(&granted), 0);
   assert_int_equal(actor_wait(&waiter), UV_ECANCELED);
@@ -240,16 +238,16 @@ static void destroy_of_a_busy_mutex_is_refused(void** state) {
   (void)state;
   fresh();
   actor_init(&owner, 0, mutex_target(&mutex));
-  actor_start(&owner);
+  assert_int_equal(actor_start(&owner), 0);
   assert_int_equal(pkd_async_mutex_destroy(&mutex), UV_EBUSY); /* granted */
-  actor_wait(&owner);
+  assert_int_equal(actor_wait(&owner), 0);
   assert_int_equal(pkd_async_mutex_destroy(&mutex), UV_EBUSY); /* owned */
   actor_init(&waiter, 1, mutex_target(&mutex));
-  actor_start(&waiter);
-  actor_release(&owner);
+  assert_int_equal(actor_start(&waiter), 0);
+  assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(pkd_async_mutex_destroy(&mutex), UV_EBUSY); /* passed on */
   assert_int_equal(actor_wait(&waiter), 0);
-  actor_release(&waiter);
+  assert_int_equal(actor_release(&waiter), 0);
   assert_int_equal(pkd_async_mutex_destroy(&mutex), 0);
   assert_int_equal(actor_start(&owner), UV_ESHUTDOWN);
 }
@@ -277,12 +275,12 @@ static void the_last_owner_may_free_the_mutex_after_unlock(void** state) {
       actor_init(&actors[j], j, mutex_target(own));
       actors[j].then = j == 0 ? NULL : unlock_and_free;
     }
-    actor_start(&actors[0]);
-    actor_wait(&actors[0]);
+    assert_int_equal(actor_start(&actors[0]), 0);
+    assert_int_equal(actor_wait(&actors[0]), 0);
     actors[2].arg = own;
-    actor_start(&actors[1]);
-    actor_start(&actors[2]);
-    actor_release(&actors[0]);
+    assert_int_equal(actor_start(&actors[1]), 0);
+    assert_int_equal(actor_start(&actors[2]), 0);
+    assert_int_equal(actor_release(&actors[0]), 0);
     for (unsigned j = 1; j < 3; j++)
       assert_int_equal(actor_wait(&actors[j]), 0);
   }

@@ -50,10 +50,10 @@ static void readers_share_and_a_writer_excludes(void** state) {
   take(&b, 1, READ);
   assert_int_equal(pkd_async_rwlock_trywrlock(&req, &lock), UV_EBUSY);
   queue(&writer, 0, WRITE);
-  actor_release(&a);
+  assert_int_equal(actor_release(&a), 0);
   settle();
   assert_int_equal(writer.answers, 0);
-  actor_release(&b);
+  assert_int_equal(actor_release(&b), 0);
   assert_int_equal(actor_wait(&writer), 0);
   assert_int_equal(pkd_async_rwlock_tryrdlock(&req, &lock), UV_EBUSY);
   assert_int_equal(pkd_async_rwlock_tryuplock(&req, &lock), UV_EBUSY);
@@ -74,16 +74,16 @@ static void a_reader_behind_a_writer_waits_its_turn(void** state) {
     queue(&late[i], i, READ);
   queue(&second, 0, WRITE);
   assert_int_equal(pkd_async_rwlock_tryrdlock(&req, &lock), UV_EBUSY);
-  actor_release(&reader);
+  assert_int_equal(actor_release(&reader), 0);
   assert_int_equal(actor_wait(&writer), 0);
-  actor_release(&writer);
+  assert_int_equal(actor_release(&writer), 0);
   for (unsigned i = 0; i < 3; i++) /* in one run */
     assert_int_equal(actor_wait(&late[i]), 0);
   assert_int_equal(second.answers, 0);
   for (unsigned i = 0; i < 3; i++)
-    actor_release(&late[i]);
+    assert_int_equal(actor_release(&late[i]), 0);
   assert_int_equal(actor_wait(&second), 0);
-  actor_release(&second);
+  assert_int_equal(actor_release(&second), 0);
   all_is_free();
 }
 
@@ -104,8 +104,8 @@ static void a_cancelled_head_writer_lets_the_readers_in(void** state) {
     assert_int_equal(actor_wait(&late), 0); /* though `reader` still reads */
     assert_int_equal(actor_wait(&writer),
                      how == 0 ? UV_ECANCELED : UV_ETIMEDOUT);
-    actor_release(&reader);
-    actor_release(&late);
+    assert_int_equal(actor_release(&reader), 0);
+    assert_int_equal(actor_release(&late), 0);
     all_is_free();
   }
 }
@@ -118,11 +118,11 @@ static void cancel_of_a_granted_writer_passes_it_on(void** state) {
   take(&owner, 1, WRITE);
   queue(&granted, 0, WRITE); /* loop A turns only when told to */
   queue(&reader, 1, READ);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(pkd_req_cancel(&granted.req), 0);
   assert_int_equal(actor_wait(&reader), 0);
   assert_int_equal(actor_wait(&granted), UV_ECANCELED);
-  actor_release(&reader);
+  assert_int_equal(actor_release(&reader), 0);
   all_is_free();
 }
 
@@ -137,10 +137,10 @@ static void up_shares_with_readers_only(void** state) {
   assert_int_equal(pkd_async_rwlock_tryuplock(&req, &lock), UV_EBUSY);
   assert_int_equal(pkd_async_rwlock_trywrlock(&req, &lock), UV_EBUSY);
   queue(&second, 1, UP);
-  actor_release(&up);
+  assert_int_equal(actor_release(&up), 0);
   assert_int_equal(actor_wait(&second), 0);
-  actor_release(&second);
-  actor_release(&reader);
+  assert_int_equal(actor_release(&second), 0);
+  assert_int_equal(actor_release(&reader), 0);
   all_is_free();
 }
 
@@ -160,15 +160,15 @@ static void an_upgrade_waits_for_the_readers_and_goes_first(void** state) {
     settle();
     assert_int_equal(climber.answers, 1);
     assert_int_equal(actor_release(&climber), UV_EPERM); /* it is waiting */
-    actor_release(&reader);
+    assert_int_equal(actor_release(&reader), 0);
     assert_int_equal(actor_wait(&climber), 0);
     assert_int_equal(pkd_async_rwlock_owned(&climber.req, &lock), WRITE);
     assert_int_equal(writer.answers, 0);
-    actor_release(&climber);
+    assert_int_equal(actor_release(&climber), 0);
     assert_int_equal(actor_wait(&writer), 0);
-    actor_release(&writer);
+    assert_int_equal(actor_release(&writer), 0);
     assert_int_equal(actor_wait(&late), 0);
-    actor_release(&late);
+    assert_int_equal(actor_release(&late), 0);
     all_is_free();
   }
 }
@@ -187,9 +187,9 @@ static void the_only_reader_upgrades_at_once_past_those_who_wait(void** state) {
   assert_int_equal(actor_start(&climber), 0);
   assert_int_equal(actor_wait(&climber), 0);
   assert_int_equal(writer.answers, 0);
-  actor_release(&climber);
+  assert_int_equal(actor_release(&climber), 0);
   assert_int_equal(actor_wait(&writer), 0);
-  actor_release(&writer);
+  assert_int_equal(actor_release(&writer), 0);
   all_is_free();
 }
 
@@ -207,9 +207,9 @@ static void a_second_upgrade_is_refused_at_once(void** state) {
                    PKD_EDEADLK);
   assert_int_equal(pkd_async_rwlock_owned(&second.req, &lock), READ);
   assert_int_equal(pkd_loop_held(&loop_a), 1); /* the first is on its way */
-  actor_release(&second);
+  assert_int_equal(actor_release(&second), 0);
   assert_int_equal(actor_wait(&first), 0);
-  actor_release(&first);
+  assert_int_equal(actor_release(&first), 0);
   all_is_free();
 }
 
@@ -235,8 +235,8 @@ static void an_upgrade_that_fails_keeps_what_it_had(void** state) {
                      how < 2 ? UV_ECANCELED : UV_ETIMEDOUT);
     assert_int_equal(pkd_async_rwlock_owned(&climber.req, &lock), mode);
     assert_int_equal(actor_wait(&late), 0);
-    actor_release(&late);
-    actor_release(&reader);
+    assert_int_equal(actor_release(&late), 0);
+    assert_int_equal(actor_release(&reader), 0);
     assert_int_equal(pkd_async_rwlock_tryupgrade(&climber.req, &lock), 0);
     assert_int_equal(actor_release(&climber), 0);
     all_is_free();
@@ -260,8 +260,8 @@ static void a_granted_upgrade_that_is_cancelled_falls_back(void** state) {
     assert_int_equal(actor_wait(&late), 0);
     assert_int_equal(actor_wait(&climber), UV_ECANCELED);
     assert_int_equal(pkd_async_rwlock_owned(&climber.req, &lock), from[i]);
-    actor_release(&climber);
-    actor_release(&late);
+    assert_int_equal(actor_release(&climber), 0);
+    assert_int_equal(actor_release(&late), 0);
     all_is_free();
   }
 }
@@ -283,9 +283,9 @@ static void a_downgrade_lets_others_in(void** state) {
   assert_int_equal(actor_wait(&up), 0);
   assert_int_equal(pkd_async_rwlock_downgrade(&writer.req, &lock), UV_EPERM);
   assert_int_equal(pkd_async_rwlock_owned(&writer.req, &lock), READ);
-  actor_release(&writer);
-  actor_release(&reader);
-  actor_release(&up);
+  assert_int_equal(actor_release(&writer), 0);
+  assert_int_equal(actor_release(&reader), 0);
+  assert_int_equal(actor_release(&up), 0);
   all_is_free();
 }
 
@@ -308,8 +308,8 @@ static void close_ends_waits_and_leaves_owners(void** state) {
                    UV_ESHUTDOWN);
   assert_int_equal(pkd_async_rwlock_destroy(&lock), UV_EBUSY);
   assert_int_equal(pkd_async_rwlock_downgrade(&climber.req, &lock), 0);
-  actor_release(&climber);
-  actor_release(&reader);
+  assert_int_equal(actor_release(&climber), 0);
+  assert_int_equal(actor_release(&reader), 0);
   all_is_free();
 }
 
@@ -334,9 +334,9 @@ static void what_cannot_upgrade_is_told_so(void** state) {
                    UV_EALREADY);
   assert_int_equal(pkd_async_rwlock_close(NULL), UV_EINVAL);
   assert_int_equal(pkd_async_rwlock_destroy(NULL), UV_EINVAL);
-  actor_release(&writer);
+  assert_int_equal(actor_release(&writer), 0);
   assert_int_equal(actor_wait(&reader), 0);
-  actor_release(&reader);
+  assert_int_equal(actor_release(&reader), 0);
   all_is_free();
 }
 

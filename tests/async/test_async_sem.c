@@ -49,11 +49,11 @@ static void permits_go_to_as_many_as_there_are(void** state) {
   queue(&actors[3], 3, 1);
   settle();
   assert_int_equal(actors[3].answers, 0);
-  actor_release(&actors[1]);
+  assert_int_equal(actor_release(&actors[1]), 0);
   assert_int_equal(actor_wait(&actors[3]), 0);
-  actor_release(&actors[0]);
-  actor_release(&actors[2]);
-  actor_release(&actors[3]);
+  assert_int_equal(actor_release(&actors[0]), 0);
+  assert_int_equal(actor_release(&actors[2]), 0);
+  assert_int_equal(actor_release(&actors[3]), 0);
   assert_int_equal(pkd_async_sem_available(&sem), 3);
 }
 
@@ -66,16 +66,16 @@ static void the_head_is_not_overtaken_and_hoards_nothing(void** state) {
   take(&b, 1, 2);
   queue(&big, 0, 4);
   queue(&small, 1, 1);
-  actor_release(&a);
+  assert_int_equal(actor_release(&a), 0);
   settle();
   assert_int_equal(big.answers + small.answers, 0);
   assert_int_equal(pkd_async_sem_available(&sem), 2); /* visible, not hoarded */
-  actor_release(&b);
+  assert_int_equal(actor_release(&b), 0);
   assert_int_equal(actor_wait(&big), 0);
   assert_int_equal(small.answers, 0);
-  actor_release(&big);
+  assert_int_equal(actor_release(&big), 0);
   assert_int_equal(actor_wait(&small), 0);
-  actor_release(&small);
+  assert_int_equal(actor_release(&small), 0);
 }
 
 static void one_release_admits_as_many_as_fit_in_order(void** state) {
@@ -87,20 +87,20 @@ static void one_release_admits_as_many_as_fit_in_order(void** state) {
   take(&owner, 0, 5);
   for (unsigned i = 0; i < 5; i++)
     queue(&actors[i], i, wants[i]);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   for (unsigned i = 0; i < 3; i++)
     assert_int_equal(actor_wait(&actors[i]), 0);
   settle();
   assert_int_equal(waiting_at(&sem), 2);
-  actor_release(&actors[0]);
+  assert_int_equal(actor_release(&actors[0]), 0);
   settle();
   assert_int_equal(waiting_at(&sem), 2); /* 2 are there, 3 are wanted */
-  actor_release(&actors[1]);
+  assert_int_equal(actor_release(&actors[1]), 0);
   assert_int_equal(actor_wait(&actors[3]), 0);
-  actor_release(&actors[2]);
+  assert_int_equal(actor_release(&actors[2]), 0);
   assert_int_equal(actor_wait(&actors[4]), 0);
-  actor_release(&actors[3]);
-  actor_release(&actors[4]);
+  assert_int_equal(actor_release(&actors[3]), 0);
+  assert_int_equal(actor_release(&actors[4]), 0);
   assert_int_equal(pkd_async_sem_available(&sem), 5);
 }
 
@@ -114,11 +114,11 @@ static void try_never_overtakes_the_queue(void** state) {
   queue(&big, 0, 3);
   assert_int_equal(pkd_async_sem_available(&sem), 1);
   assert_int_equal(pkd_async_sem_try_acquire(&req, &sem, 1), UV_EBUSY);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(actor_wait(&big), 0);
-  actor_release(&big);
+  assert_int_equal(actor_release(&big), 0);
   assert_int_equal(pkd_async_sem_try_acquire(&req, &sem, 1), 0);
-  pkd_async_sem_release(&req, &sem, 1);
+  assert_int_equal(pkd_async_sem_release(&req, &sem, 1), 0);
 }
 
 static void more_than_the_maximum_is_refused_at_once(void** state) {
@@ -149,11 +149,11 @@ static void none_are_had_when_nobody_is_ahead(void** state) {
   assert_null(pkd_req_owned(&none.req));
   queue(&big, 0, 1);
   queue(&none, 1, 0); /* waits for its turn only */
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(actor_wait(&big), 0);
   assert_int_equal(actor_wait(&none), 0);
   assert_int_equal(actor_release(&none), 0);
-  actor_release(&big);
+  assert_int_equal(actor_release(&big), 0);
 }
 
 static void permits_are_released_piece_by_piece(void** state) {
@@ -192,9 +192,9 @@ static void nobody_releases_what_is_not_theirs(void** state) {
   assert_int_equal(pkd_async_sem_release(&owner.req, &other, 1), UV_EPERM);
   assert_int_equal(pkd_async_mutex_unlock(&owner.req, &mutex), UV_EPERM);
   assert_int_equal(pkd_async_sem_forget(&waiter.req, &sem, 1), UV_EPERM);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(actor_wait(&waiter), 0);
-  actor_release(&waiter);
+  assert_int_equal(actor_release(&waiter), 0);
 }
 
 static void added_permits_admit_waiters_up_to_the_maximum(void** state) {
@@ -213,7 +213,7 @@ static void added_permits_admit_waiters_up_to_the_maximum(void** state) {
   assert_int_equal(pkd_async_sem_add(&sem, 1), 0);
   assert_int_equal(actor_wait(&actors[2]), 0);
   for (unsigned i = 0; i < 3; i++)
-    actor_release(&actors[i]);
+    assert_int_equal(actor_release(&actors[i]), 0);
   assert_int_equal(pkd_async_sem_add(&sem, 1), UV_EOVERFLOW);
   assert_int_equal(pkd_async_sem_add(&sem, 0), 0);
   pkd_async_sem_init(&sem, INT32_MAX, 0);
@@ -254,7 +254,7 @@ static void resize_below_what_is_held_is_repaid_by_releases(void** state) {
   assert_int_equal(waiter.answers, 0);
   assert_int_equal(pkd_async_sem_release(&owner.req, &sem, 1), 0);
   assert_int_equal(actor_wait(&waiter), 0);
-  actor_release(&waiter);
+  assert_int_equal(actor_release(&waiter), 0);
   assert_int_equal(pkd_async_sem_available(&sem), 1);
 }
 
@@ -271,8 +271,8 @@ static void resize_upwards_admits_waiters(void** state) {
   for (unsigned i = 0; i < 3; i++)
     assert_int_equal(actor_wait(&actors[i]), 0);
   for (unsigned i = 0; i < 3; i++)
-    actor_release(&actors[i]);
-  actor_release(&owner);
+    assert_int_equal(actor_release(&actors[i]), 0);
+  assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(pkd_async_sem_available(&sem), 4);
 }
 
@@ -327,7 +327,7 @@ static void destroy_of_a_busy_semaphore_is_refused(void** state) {
   assert_int_equal(pkd_async_sem_destroy(&sem), UV_EBUSY);
   queue(&waiter, 1, 2);
   assert_int_equal(pkd_async_sem_destroy(&sem), UV_EBUSY);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(pkd_async_sem_destroy(&sem), UV_EBUSY);
   assert_int_equal(pkd_req_cancel(&waiter.req), 0);
   assert_int_equal(actor_wait(&waiter), UV_ECANCELED);

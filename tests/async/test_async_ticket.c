@@ -38,7 +38,7 @@ static void a_ticket_can_be_handed_over(void** state) {
   assert_int_equal(waiter.answers, 0); /* free at no moment */
   assert_int_equal(pkd_async_mutex_unlock(&heir, &mutex), 0);
   assert_int_equal(actor_wait(&waiter), 0);
-  actor_release(&waiter);
+  assert_int_equal(actor_release(&waiter), 0);
 }
 
 static void permits_and_modes_go_with_the_ticket(void** state) {
@@ -129,7 +129,7 @@ static void permits_can_be_split_and_merged(void** state) {
   assert_null(pkd_req_owned(&owner.req));
   assert_int_equal(pkd_async_sem_release(&part, &sem, 5), 0);
   assert_int_equal(actor_wait(&waiter), 0);
-  actor_release(&waiter);
+  assert_int_equal(actor_release(&waiter), 0);
   assert_int_equal(pkd_async_sem_available(&sem), 5);
 }
 

@@ -34,7 +34,7 @@ static void a_wait_ends_when_its_time_is_up(void** state) {
     assert_int_equal(waiting_at(target_address(target)), 0);
     assert_int_equal(actor_release(&waiter), UV_EPERM);
     assert_int_equal(pkd_req_cancel(&waiter.req), UV_EINVAL);
-    actor_release(&owner);
+    assert_int_equal(actor_release(&owner), 0);
     settle();
     assert_int_equal(waiter.answers, 1);
   }
@@ -53,7 +53,7 @@ static void timeouts_come_in_the_order_of_their_deadlines(void** state) {
     assert_int_equal(actor_wait(&actors[i]), UV_ETIMEDOUT);
   for (unsigned i = 1; i < 6; i++)
     assert_true(actors[by_time[i - 1]].order < actors[by_time[i]].order);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
 }
 
 static void a_timed_out_tail_does_not_cut_off_who_comes_next(void** state) {
@@ -67,11 +67,11 @@ static void a_timed_out_tail_does_not_cut_off_who_comes_next(void** state) {
     wait_with(&tail, 1, target, 5);
     assert_int_equal(actor_wait(&tail), UV_ETIMEDOUT);
     wait_with(&last, 1, target, PKD_NO_TIMEOUT);
-    actor_release(&owner);
+    assert_int_equal(actor_release(&owner), 0);
     assert_int_equal(actor_wait(&first), 0);
-    actor_release(&first);
+    assert_int_equal(actor_release(&first), 0);
     assert_int_equal(actor_wait(&last), 0);
-    actor_release(&last);
+    assert_int_equal(actor_release(&last), 0);
   }
 }
 
@@ -85,8 +85,8 @@ static void a_timed_out_big_head_lets_the_small_ones_in(void** state) {
   wait_with(&small, 0, sem_target(&sem, 1), PKD_NO_TIMEOUT);
   assert_int_equal(actor_wait(&big), UV_ETIMEDOUT);
   assert_int_equal(actor_wait(&small), 0);
-  actor_release(&small);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&small), 0);
+  assert_int_equal(actor_release(&owner), 0);
 }
 
 static void let_pass(uint64_t ms) {
@@ -130,7 +130,7 @@ static void a_tie_has_one_winner(void** state) {
     assert_int_equal(actor_release(&waiter), status == 0 ? 0 : UV_EPERM);
     assert_int_equal(waiter.answers, 1);
     actor_own(&owner, 0, target); /* it is free again */
-    actor_release(&owner);
+    assert_int_equal(actor_release(&owner), 0);
   }
 }
 
@@ -146,12 +146,12 @@ static void zero_means_try(void** state) {
     assert_int_equal(actor_start(&waiter), UV_EBUSY);
     settle();
     assert_int_equal(waiter.answers, 0);
-    actor_release(&owner);
+    assert_int_equal(actor_release(&owner), 0);
     waiter.timeout = 0;
     assert_int_equal(actor_start(&waiter), 0); /* free: granted, called back */
     assert_int_equal(waiter.answers, 0);
     assert_int_equal(actor_wait(&waiter), 0);
-    actor_release(&waiter);
+    assert_int_equal(actor_release(&waiter), 0);
   }
 }
 
@@ -165,7 +165,7 @@ static void a_timeout_is_used_up_by_one_start(void** state) {
   assert_int_equal(actor_start(&waiter), UV_EBUSY);
   assert_int_equal(actor_start(&waiter), 0); /* queued, as if none was set */
   assert_int_equal(pkd_req_set_timeout(&waiter.req, 1), UV_EALREADY);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(actor_wait(&waiter), 0);
   /* set while it owns: for the next start */
   assert_int_equal(pkd_req_set_timeout(&waiter.req, 2), 0);
@@ -174,7 +174,7 @@ static void a_timeout_is_used_up_by_one_start(void** state) {
   assert_int_equal(actor_start(&waiter), 0);
   waiter.status = NOT_YET;
   assert_int_equal(actor_wait(&waiter), UV_ETIMEDOUT);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
 }
 
 static void endless_timeouts_set_no_timer(void** state) {
@@ -190,7 +190,7 @@ static void endless_timeouts_set_no_timer(void** state) {
   assert_true(uv_backend_timeout(&uv_a) > 0);
   assert_int_equal(pkd_req_cancel(&waiter.req), 0);
   assert_int_equal(actor_wait(&waiter), UV_ECANCELED);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
 }
 
 static void a_blocking_wait_with_a_past_deadline_is_a_try(void** state) {
@@ -203,11 +203,11 @@ static void a_blocking_wait_with_a_past_deadline_is_a_try(void** state) {
   assert_int_equal(waiter.place, THREAD);
   assert_int_equal(actor_start(&waiter), 0);
   assert_int_equal(actor_wait(&waiter), UV_ETIMEDOUT);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   waiter.timeout = 0;
-  actor_start(&waiter);
+  assert_int_equal(actor_start(&waiter), 0);
   assert_int_equal(actor_wait(&waiter), 0);
-  actor_release(&waiter);
+  assert_int_equal(actor_release(&waiter), 0);
 }
 
 static int timeouts;
@@ -226,13 +226,14 @@ static void many_timeouts_share_one_timer(void** state) {
   timeouts = 0;
   actor_own(&owner, 0, kind(0));
   for (int i = 0; i < MANY; i++) {
-    pkd_req_set_timeout(&reqs[i], 1 + (uint64_t)(i * 7919) % 300);
+    assert_int_equal(
+        pkd_req_set_timeout(&reqs[i], 1 + (uint64_t)(i * 7919) % 300), 0);
     assert_int_equal(pkd_async_mutex_lock(&loop_a, &reqs[i], &mutex, count), 0);
   }
   WAIT_FOR((turn_a(), pkd_loop_pending(&loop_a) == 0));
   assert_int_equal(timeouts, MANY);
   assert_int_equal(waiting_at(&mutex), 0);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
   free(reqs);
 }
 
@@ -249,7 +250,7 @@ static void a_crowd_whose_time_is_up_ends_in_turns(void** state) {
   timeouts = 0;
   actor_own(&owner, 0, kind(0));
   for (int i = 0; i < CROWD; i++) {
-    pkd_req_set_timeout(&reqs[i], 1);
+    assert_int_equal(pkd_req_set_timeout(&reqs[i], 1), 0);
     assert_int_equal(pkd_async_mutex_lock(&loop_a, &reqs[i], &mutex, count), 0);
   }
   end = uv_hrtime() + 5000000;
@@ -257,7 +258,7 @@ static void a_crowd_whose_time_is_up_ends_in_turns(void** state) {
   WAIT_FOR((turn_a(), pkd_loop_pending(&loop_a) == 0));
   assert_int_equal(timeouts, CROWD);
   assert_int_equal(waiting_at(&mutex), 0);
-  actor_release(&owner);
+  assert_int_equal(actor_release(&owner), 0);
 }
 
 int main(void) {

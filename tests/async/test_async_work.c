@@ -168,7 +168,7 @@ static void permits_and_timeouts_work_as_for_the_lock(void** state) {
       0);
   run_until(1);
   assert_int_equal(statuses[2], 1);
-  pkd_async_sem_release(&owner, &sem, 2);
+  assert_int_equal(pkd_async_sem_release(&owner, &sem, 2), 0);
   assert_int_equal(
       pkd_queue_work(&loop, &works[2], pkd_take_permits(&sem, 2), run, after),
       0);

@@ -180,7 +180,7 @@ static void a_timeout_is_used_up_by_a_yield(void** state) {
   (void)state;
   fresh();
   assert_int_equal(pkd_async_mutex_trylock(&holder, &mutex), 0);
-  pkd_req_set_timeout(&reqs[0], 0);
+  assert_int_equal(pkd_req_set_timeout(&reqs[0], 0), 0);
   assert_int_equal(yield_on_a(0), 0);
   uv_run(&uv_a, UV_RUN_DEFAULT);
   assert_int_equal(statuses[0], 0);
