@@ -23,9 +23,11 @@
   { .preemptions = 1, .stale = 1 }
 #define NARROW                                                                 \
   { .preemptions = 2 }
-#define LATE                                                                   \
+#define LATE_DEEP                                                              \
   { .preemptions = 3, .stale = 1, .timeouts = 1 }
 #define LATE_WIDE                                                              \
+  { .preemptions = 2, .stale = 1, .timeouts = 1 }
+#define LATE_NARROW                                                            \
   { .preemptions = 2, .timeouts = 1 }
 
 /** Fails unless nobody waits at `key`. */

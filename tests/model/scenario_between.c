@@ -441,16 +441,6 @@ static void closed(int unused) {
   give(0);
 }
 
-#define OK EXPLORE_OK
-#define DEEP                                                                   \
-  { .preemptions = 3, .stale = 1 }
-#define WIDE                                                                   \
-  { .preemptions = 2, .stale = 1 }
-#define NARROW                                                                 \
-  { .preemptions = 2 }
-#define LATE                                                                   \
-  { .preemptions = 2, .stale = 1, .timeouts = 1 }
-
 const explore_scenario_t explore_between[] = {
     {"between/two-add", two_add, 0, OK, 0, DEEP},
     {"between/destroyed", destroyed, 0, OK, 3, DEEP},
@@ -462,8 +452,8 @@ const explore_scenario_t explore_between[] = {
      0,
      {.preemptions = 1}},
     {"between/tied", tied, 0, OK, 3, WIDE},
-    {"between/token", token, 0, OK, 2, LATE},
-    {"between/token-and-deadline", token, 1, OK, 3, LATE},
+    {"between/token", token, 0, OK, 2, LATE_WIDE},
+    {"between/token-and-deadline", token, 1, OK, 3, LATE_WIDE},
     {"between/other-mutex", other_mutex, 0, OK, 3, NARROW},
     {"between/signalled", signalled, 0, OK, 3, NARROW},
     {"between/ring", ring, 0, OK, 3, WIDE},

@@ -493,7 +493,7 @@ static void work_cancelled(int unused) {
 
 const explore_scenario_t explore_many[] = {
     {"many/two-threads", two_threads, 0, OK, 0, WIDE},
-    {"many/two-threads-timed", two_threads, 1, OK, 3, LATE_WIDE},
+    {"many/two-threads-timed", two_threads, 1, OK, 3, LATE_NARROW},
     {"many/two-loops", two_loops, 0, OK, 0, NARROW},
     {"many/two-loops-cancel", two_loops, 1, OK, 0, NARROW},
     {"many/thread-cancelled", cancelled_by_another, 0, OK, 3, WIDE},
@@ -512,7 +512,7 @@ const explore_scenario_t explore_many[] = {
     {"many/work-cancelled", work_cancelled, 0, OK, 0, NARROW},
     {"many/work-alone", work_alone, 0, OK, 0, WIDE},
     {"many/work-cancelled-alone", work_alone, 1, OK, 0, WIDE},
-    {"many/work-timed", work_timed, 1, OK, 3, LATE_WIDE},
+    {"many/work-timed", work_timed, 1, OK, 3, LATE_NARROW},
     {"many/work-timed-alone", work_timed, 0, OK, 0, WIDE},
     {"many/work-closed", work_closed, 1, OK, 7, NARROW},
     {"many/work-closed-alone", work_closed, 0, OK, 0, WIDE},

@@ -248,12 +248,6 @@ static void detached(int locks) {
   finish();
 }
 
-#define OK EXPLORE_OK
-#define WIDE                                                                   \
-  { .preemptions = 2, .stale = 1 }
-#define NARROW                                                                 \
-  { .preemptions = 2 }
-
 const explore_scenario_t explore_retreat[] = {
     {"many/late", alone, MUTEXES, OK, 0, WIDE},
     {"many/late-keys", alone, KEYS, OK, 0, WIDE},
@@ -264,12 +258,7 @@ const explore_scenario_t explore_retreat[] = {
     {"many/late-cancelled", cancelled, MUTEXES, OK, 3, NARROW},
     {"many/late-keys-cancelled", cancelled, KEYS, OK, 3, NARROW},
     {"many/late-closed", closed, 0, OK, 3, NARROW},
-    {"many/late-timed",
-     timed,
-     MUTEXES,
-     OK,
-     3,
-     {.preemptions = 2, .timeouts = 1}},
+    {"many/late-timed", timed, MUTEXES, OK, 3, LATE_NARROW},
     {"many/late-detached", detached, MUTEXES, OK, 0, NARROW},
     {"many/late-keys-detached", detached, KEYS, OK, 0, NARROW},
     {.name = NULL},

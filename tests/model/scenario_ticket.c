@@ -120,12 +120,6 @@ static void twice(int code) {
   explore_assert(pkd_lot_for_each(NULL, NULL, NULL) == 0);
 }
 
-#define OK EXPLORE_OK
-#define WIDE                                                                   \
-  { .preemptions = 2, .stale = 1 }
-#define NARROW                                                                 \
-  { .preemptions = 2 }
-
 const explore_scenario_t explore_ticket[] = {
     {"ticket/mutex", twice, MUTEX, OK, 3, WIDE},
     {"ticket/mutex-handed-over", twice, 10 + MUTEX, OK, 3, WIDE},
