@@ -23,13 +23,6 @@ static void note_status(pkd_req_t* req, int how) {
   status = how;
 }
 
-static void start_at(struct actor* actor, enum place place,
-                     pkd_async_mutex_t* mutex) {
-  actor_init(actor, 0, mutex_target(mutex));
-  actor->place = place;
-  assert_int_equal(actor_start(actor), 0);
-}
-
 static int open_beside(void** state) {
   memset(&first, 0, sizeof first);
   memset(&second, 0, sizeof second);
@@ -43,7 +36,7 @@ static int open_beside(void** state) {
 /* Loop B was granted the first mutex, and does not come to it. */
 static void get_stuck(void) {
   assert_int_equal(pkd_async_mutex_trylock(&ticket, &first), 0);
-  start_at(&stuck, LOOP_B, &first);
+  actor_start_at(&stuck, LOOP_B, mutex_target(&first));
   stall_b();
   assert_int_equal(pkd_async_mutex_unlock(&ticket, &first), 0);
   WAIT_FOR(grants_of_b().revoked == 1);
@@ -93,8 +86,8 @@ static void a_callback_gives_back_to_those_behind_a_stuck_loop(void** state) {
   be_patient(SHORT);
   assert_int_equal(pkd_async_mutex_trylock(&in_turn, &second), 0);
   for (int i = 0; i < CROWD; i++)
-    start_at(&crowd[i], LOOP_B, &second);
-  start_at(&next, LOOP_A, &second);
+    actor_start_at(&crowd[i], LOOP_B, mutex_target(&second));
+  actor_start_at(&next, LOOP_A, mutex_target(&second));
   get_stuck();
   assert_int_equal(pkd_req_transfer(&in_turn, &ticket), 0);
   in_a_callback_of_a(unlock_second);
@@ -121,7 +114,7 @@ static void a_try_passes_by_the_away_and_nobody_else(void** state) {
   get_stuck();
   WAIT_FOR(pkd_async_mutex_trylock(&ticket, &first) == 0);
   assert_int_equal(pkd_async_mutex_trylock(&other, &first), UV_EBUSY);
-  start_at(&later, LOOP_A, &first);
+  actor_start_at(&later, LOOP_A, mutex_target(&first));
   assert_int_equal(pkd_async_mutex_trylock(&other, &first), UV_EBUSY);
   assert_int_equal(pkd_async_mutex_unlock(&ticket, &first), 0);
   assert_int_equal(pkd_async_mutex_trylock(&other, &first), UV_EBUSY);

@@ -18,9 +18,7 @@ static void start_on_b(void) {
 }
 
 static void begin(void** state) {
-  const struct cell* cell = *state;
-
-  kind = cell->kind;
+  kind = kind_of(state);
   kinds_crowd = 2;
   kind->fresh();
 }
@@ -54,9 +52,7 @@ static void a_loop_that_is_known_to_be_stuck_is_granted_it(void** state) {
   begin(state);
   be_patient(SHORT);
   assert_int_equal(pkd_async_mutex_trylock(&ticket, &mutex), 0);
-  actor_init(&stuck, 0, mutex_target(&mutex));
-  stuck.place = LOOP_B;
-  assert_int_equal(actor_start(&stuck), 0);
+  actor_start_at(&stuck, LOOP_B, mutex_target(&mutex));
   start_on_b();
   stall_b();
   assert_int_equal(pkd_async_mutex_unlock(&ticket, &mutex), 0);
@@ -74,32 +70,13 @@ static bool owns_nothing(const struct kind* k) {
   return k->give_back == NULL && k->cancel == NULL;
 }
 
-#define FOR_EACH_WAIT(test)                                                    \
-  { #test, test }
+#define FOR_EACH_WAIT(test) SOME(test, owns_nothing, 1u << TWO_LOOPS)
 
 int main(void) {
-  static const struct {
-    const char* name;
-    CMUnitTestFunction run;
-  } tests[] = {
+  const struct every_test tests[] = {
       FOR_EACH_WAIT(a_grant_to_a_late_loop_does_not_count),
       FOR_EACH_WAIT(a_loop_that_is_known_to_be_stuck_is_granted_it),
   };
-  enum { MOST = 32 };
-  static struct cell cells[MOST];
-  static struct CMUnitTest units[LENGTH(tests) * MOST];
-  static char names[LENGTH(units)][100];
-  unsigned n = 0;
 
-  for (unsigned k = 0; k < kind_count && k < MOST; k++) {
-    cells[k] = (struct cell){TWO_LOOPS, &kinds[k]};
-    for (unsigned t = 0; owns_nothing(&kinds[k]) && t < LENGTH(tests); t++) {
-      snprintf(names[n], sizeof names[n], "%s [%s]", tests[t].name,
-               kinds[k].name);
-      units[n] = (struct CMUnitTest){names[n], tests[t].run, world_open,
-                                     world_close, &cells[k]};
-      n++;
-    }
-  }
-  return _cmocka_run_group_tests("async_grant_stays", units, n, NULL, NULL);
+  return run_for_every_kind("async_grant_stays", tests, LENGTH(tests));
 }
