@@ -126,6 +126,49 @@ static void a_try_passes_by_the_away_and_nobody_else(void** state) {
   assert_int_equal(actor_release(&stuck), 0);
 }
 
+static pkd_many_t many;
+static pkd_many_item_t items[2];
+static atomic_int many_status, many_answers;
+
+static void note_many(pkd_many_t* which, int how) {
+  (void)which;
+  many_answers++;
+  many_status = how;
+}
+
+static void want_both(void* result) {
+  *(int*)result =
+      pkd_many_lock(&loop_b, &many, items, 2, PKD_NO_TIMEOUT, note_many);
+  uv_sleep(10 * SHORT); /* late for what it has */
+}
+
+static void unlock_both(void* result) {
+  *(int*)result = pkd_many_unlock(&many);
+}
+
+static void several_at_once_come_though_their_loop_is_late(void** state) {
+  int result = NOT_YET;
+
+  (void)state;
+  memset(&many, 0, sizeof many);
+  memset(items, 0, sizeof items);
+  items[0].take = pkd_take_mutex(&first);
+  items[1].take = pkd_take_mutex(&second);
+  many_answers = 0;
+  be_patient(SHORT);
+  on_loop_b(want_both, &result);
+  assert_int_equal(result, 0);
+  WAIT_FOR(many_answers != 0);
+  assert_int_equal(many_status, 0);
+  be_patient(0);
+  settle();
+  assert_int_equal(many_answers, 1);
+  assert_int_equal(pkd_async_mutex_trylock(&ticket, &first), UV_EBUSY);
+  assert_int_equal(pkd_async_mutex_trylock(&ticket, &second), UV_EBUSY);
+  on_loop_b(unlock_both, &result);
+  assert_int_equal(result, 0);
+}
+
 /* --- in the child of a fork ------------------------------------------------------ */
 
 static pkd_async_sem_t sem;
@@ -185,6 +228,7 @@ int main(void) {
       BESIDE(a_callback_gets_what_only_the_away_wait_for, TWO_LOOPS),
       BESIDE(a_callback_gives_back_to_those_behind_a_stuck_loop, TWO_LOOPS),
       BESIDE(a_try_passes_by_the_away_and_nobody_else, TWO_LOOPS),
+      BESIDE(several_at_once_come_though_their_loop_is_late, TWO_LOOPS),
       BESIDE(a_callback_in_a_child_does_not_wait_behind_the_parents, ONE_LOOP),
   };
 

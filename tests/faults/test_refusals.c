@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_refusals.c - a system that has no mutex and no thread to give.
+ * test_refusals.c - a system that has no mutex, no thread and no place to work.
  *
- * Both are asked for through libuv: the mutex of a loop by pkd_loop_attach(), the
- * watchdog's thread by the first pkd_loop_set_grant_timeout(). This program has
- * its own of the two calls, which fail when told to. Who was refused has changed
+ * All are asked for through libuv: the mutex of a loop by pkd_loop_attach(), the
+ * watchdog's thread by the first pkd_loop_set_grant_timeout(), and a place in the
+ * pool by pkd_queue_work(). (libuv's own refuses no work; another's may.) This program
+ * has its own of the three calls, which fail when told to. Who was refused has changed
  * nothing, and may ask again. */
 #define _GNU_SOURCE
 
@@ -14,7 +15,7 @@
 
 #include <dlfcn.h>
 
-static int no_mutex, no_thread; /* what the calls return, if not 0 */
+static int no_mutex, no_thread, no_work; /* what the calls return, if not 0 */
 
 #define EXPORTED __attribute__((visibility("default")))
 
@@ -35,6 +36,16 @@ EXPORTED int uv_thread_create(uv_thread_t* thread, uv_thread_cb entry,
     return no_thread;
   *(void**)&real = dlsym(RTLD_NEXT, "uv_thread_create");
   return real(thread, entry, arg);
+}
+
+EXPORTED int uv_queue_work(uv_loop_t* on, uv_work_t* job, uv_work_cb run,
+                           uv_after_work_cb after) {
+  int (*real)(uv_loop_t*, uv_work_t*, uv_work_cb, uv_after_work_cb);
+
+  if (no_work != 0)
+    return no_work;
+  *(void**)&real = dlsym(RTLD_NEXT, "uv_queue_work");
+  return real(on, job, run, after);
 }
 
 static pkd_loop_t loop;
@@ -114,11 +125,50 @@ static void a_grant_timeout_without_a_watchdog_is_none(void** state) {
   detach();
 }
 
+static int worked, told;
+
+static void work(pkd_work_t* job) {
+  (void)job;
+  worked++;
+}
+
+static void note_told(pkd_work_t* job, int status) {
+  (void)job;
+  told = status;
+}
+
+/* The lock was taken for it, and goes back. */
+static void work_that_is_refused_holds_no_lock(void** state) {
+  pkd_work_t job = {0};
+  pkd_req_t req = {0};
+
+  (void)state;
+  told = 1;
+  worked = 0;
+  assert_int_equal(pkd_loop_attach(&loop, &uv), 0);
+  no_work = UV_ENOMEM;
+  assert_int_equal(
+      pkd_queue_work(&loop, &job, pkd_take_mutex(&mutex), work, note_told), 0);
+  uv_run(&uv, UV_RUN_DEFAULT);
+  no_work = 0;
+  assert_int_equal(told, UV_ENOMEM);
+  assert_int_equal(worked, 0);
+  assert_int_equal(pkd_async_mutex_trylock(&req, &mutex), 0);
+  assert_int_equal(pkd_async_mutex_unlock(&req, &mutex), 0);
+  assert_int_equal(
+      pkd_queue_work(&loop, &job, pkd_take_mutex(&mutex), work, note_told), 0);
+  uv_run(&uv, UV_RUN_DEFAULT);
+  assert_int_equal(told, 0);
+  assert_int_equal(worked, 1);
+  detach();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(an_attach_without_a_mutex_leaves_nothing_behind,
                              fresh),
       cmocka_unit_test_setup(a_grant_timeout_without_a_watchdog_is_none, fresh),
+      cmocka_unit_test_setup(work_that_is_refused_holds_no_lock, fresh),
   };
   return cmocka_run_group_tests_name("refusals", tests, NULL, NULL);
 }

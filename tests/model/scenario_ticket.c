@@ -28,6 +28,10 @@ typedef struct shared {
   pkd_async_keyed_t keyed;
   pkd_req_t ticket;
   show_t show[2];
+  uv_loop_t uv;
+  pkd_loop_t loop;
+  pkd_req_t req;
+  int answers;
 } shared_t;
 
 static shared_t* s;
@@ -94,8 +98,29 @@ static void waits(void* arg) {
   explore_assert(give(&req) == 0);
 }
 
-/* Which kind, ones; how many of the two hand it over, tens; hundreds: and somebody
- * waits. */
+/* A task waits for the mutex before anybody runs. */
+static void gives_back(pkd_req_t* req, int status) {
+  explore_assert(status == 0);
+  s->answers++;
+  explore_assert(give(req) == 0);
+}
+
+static void queue_up(void* arg) {
+  (void)arg;
+  uv_loop_init(&s->uv);
+  pkd_loop_attach(&s->loop, &s->uv);
+  explore_assert(pkd_async_mutex_lock(&s->loop, &s->req, &s->m, gives_back) ==
+                 0);
+}
+
+static void loop_waits(void* arg) {
+  (void)arg;
+  uv_run(&s->uv, UV_RUN_DEFAULT);
+  explore_assert(s->answers == 1);
+}
+
+/* Which kind, ones; how many of the two hand it over, tens; hundreds: and who waits,
+ * nobody, a thread or a task. */
 static void twice(int code) {
   pkd_req_t* late;
 
@@ -110,8 +135,12 @@ static void twice(int code) {
     s->show[i].hands_over = i < code / 10 % 10;
     explore_spawn(shows, &s->show[i]);
   }
-  if (code >= 100)
+  if (code / 100 == 1)
     explore_spawn(waits, NULL);
+  if (code / 100 == 2) {
+    explore_spawn(loop_waits, NULL);
+    explore_setup(queue_up, NULL);
+  }
   explore_join();
   explore_assert(s->show[0].rc + s->show[1].rc == UV_EPERM);
   explore_assert(s->show[0].rc == 0 || s->show[1].rc == 0);
@@ -125,6 +154,7 @@ const explore_scenario_t explore_ticket[] = {
     {"ticket/mutex-handed-over", twice, 10 + MUTEX, OK, 3, WIDE},
     {"ticket/mutex-and-waiter", twice, 100 + MUTEX, OK, 3, NARROW},
     {"ticket/mutex-handed-over-and-waiter", twice, 110 + MUTEX, OK, 3, NARROW},
+    {"ticket/mutex-and-task", twice, 200 + MUTEX, OK, 3, NARROW},
     {"ticket/permits", twice, SEM, OK, 3, WIDE},
     {"ticket/permits-and-waiter", twice, 100 + SEM, OK, 3, NARROW},
     {"ticket/rwlock", twice, RWLOCK, OK, 3, WIDE},

@@ -12,6 +12,7 @@
 
 #include <parkade/cancel.h>
 #include <parkade/cond.h>
+#include <parkade/thread.h>
 
 enum { SLEEPERS = 32 };
 
@@ -325,6 +326,7 @@ static void children_of_a_busy_parent_find_no_lock_held(void** state) {
  * in a callback, that is, holds its bucket. */
 struct stuck {
   unsigned inside, leave; /* atomic */
+  const void* key;        /* whose bucket it is */
 };
 
 static int stand_in_the_bucket(void* arg) {
@@ -340,19 +342,65 @@ static void hold_a_bucket(void* arg, unsigned number) {
   pkd_park_t how = {.validate = stand_in_the_bucket, .arg = arg};
 
   (void)number;
-  pkd_lot_park(&here, &how, PKD_FOREVER, NULL);
+  pkd_lot_park(((struct stuck*)arg)->key, &how, PKD_FOREVER, NULL);
+}
+
+static int run_in_child_of_held(const void* key, void (*fn)(void)) {
+  struct stuck stuck = {0, 0, key};
+  struct crew crew;
+  int code;
+
+  crew_start(&crew, 1, hold_a_bucket, &stuck);
+  WAIT_FOR(count_of(&stuck.inside) == 1);
+  code = run_in_child(fn);
+  count_up(&stuck.leave);
+  crew_join(&crew);
+  return code;
 }
 
 static void a_bucket_held_at_the_fork_is_free_in_the_child(void** state) {
-  struct stuck stuck = {0, 0};
-  struct crew crew;
+  (void)state;
+  assert_int_equal(run_in_child_of_held(&here, find_an_empty_lot), 0);
+}
+
+static void queue_what_stood_in_a_held_bucket(void) {
+  for (unsigned i = 0; i < 3; i++)
+    MUST(pkd_lot_remove(&inherited[i], NULL, NULL) == -ENOENT);
+  for (unsigned i = 0; i < 3; i++)
+    MUST(pkd_lot_enqueue(&here, &inherited[i], NULL, NULL) == 0);
+  MUST(waiting_at(&here) == 3);
+  for (unsigned i = 0; i < 3; i++)
+    MUST(pkd_lot_remove(&inherited[i], NULL, NULL) == 0);
+  MUST(waiting_at(&here) == 0);
+}
+
+/* What stood in that bucket says so still, and yet stands nowhere. */
+static void who_stood_in_a_held_bucket_can_queue_in_the_child(void** state) {
+  (void)state;
+  for (unsigned i = 0; i < 3; i++) {
+    inherited[i] = (pkd_waiter_t){0};
+    pkd_lot_enqueue(&here, &inherited[i], NULL, NULL);
+  }
+  assert_int_equal(
+      run_in_child_of_held(&here, queue_what_stood_in_a_held_bucket), 0);
+  assert_int_equal(waiting_at(&here), 3);
+  for (unsigned i = 0; i < 3; i++)
+    pkd_lot_remove(&inherited[i], NULL, NULL);
+}
+
+static void park_with_own_token(void) {
+  MUST(pkd_thread_unpark(pkd_thread_self()) == 0);
+  MUST(pkd_thread_park(0) == 0);
+  MUST(pkd_thread_park(0) == -ETIMEDOUT);
+}
+
+static void a_thread_keeps_its_handle_though_its_bucket_was_held(void** state) {
+  pkd_thread_t self = pkd_thread_self();
 
   (void)state;
-  crew_start(&crew, 1, hold_a_bucket, &stuck);
-  WAIT_FOR(count_of(&stuck.inside) == 1);
-  assert_int_equal(run_in_child(find_an_empty_lot), 0);
-  count_up(&stuck.leave);
-  crew_join(&crew);
+  assert_int_equal(run_in_child_of_held(self.place, park_with_own_token), 0);
+  assert_int_equal(pkd_thread_unpark(self), 0);
+  assert_int_equal(pkd_thread_park(0), 0);
 }
 
 static void have_a_child(void) {
@@ -374,6 +422,8 @@ int main(void) {
       cmocka_unit_test(an_inherited_link_is_not_called_nor_waited_for),
       cmocka_unit_test(nobody_waits_at_a_condition_in_the_child),
       cmocka_unit_test(a_bucket_held_at_the_fork_is_free_in_the_child),
+      cmocka_unit_test(who_stood_in_a_held_bucket_can_queue_in_the_child),
+      cmocka_unit_test(a_thread_keeps_its_handle_though_its_bucket_was_held),
       cmocka_unit_test(children_of_a_busy_parent_find_no_lock_held),
       cmocka_unit_test(a_childs_child_is_a_child),
   };
