@@ -137,7 +137,8 @@ static void thread_waits_a_while(void* arg) {
   end(task, pkd_async_keyed_lock_blocking_u64(&task->req, keyed, KEY, SOON));
 }
 
-/* Nobody waits, nobody comes in any more, and who holds the key gives it back. */
+/* Nobody waits, nobody comes in any more, and who holds the key gives it back. Who
+ * was told or refused may ask again. */
 static void finish(bool given) {
   pkd_req_t* late = explore_need(sizeof *late);
 
@@ -146,6 +147,8 @@ static void finish(bool given) {
   if (!given)
     explore_assert(pkd_async_keyed_unlock(ticket, keyed) == 0);
   explore_assert(pkd_async_keyed_trylock_u64(late, keyed, KEY) == UV_ESHUTDOWN);
+  explore_assert(pkd_async_keyed_trylock_u64(&tasks[0]->req, keyed, KEY) ==
+                 UV_ESHUTDOWN);
 }
 
 /* One who waits, or comes; one who closes. */
