@@ -26,6 +26,7 @@ static struct both of_a, of_b;
 static struct actor owner, next;
 
 #define LONG 60000 /* ms */
+
 /* Nothing lies undelivered there; what is granted from here on is taken back. */
 static void stall_impatient_b(void) {
   be_patient(SHORT);
