@@ -169,6 +169,90 @@ static void several_at_once_come_though_their_loop_is_late(void** state) {
   assert_int_equal(result, 0);
 }
 
+static void want_second(void* result) {
+  *(int*)result =
+      pkd_many_lock(&loop_b, &many, items, 1, PKD_NO_TIMEOUT, note_many);
+}
+
+/* They were there first, and begin anew when their loop wakes. */
+static void several_at_once_of_a_stuck_loop_keep_nobody(void** state) {
+  int result = NOT_YET;
+
+  (void)state;
+  memset(&many, 0, sizeof many);
+  memset(items, 0, sizeof items);
+  items[0].take = pkd_take_mutex(&second);
+  many_answers = 0;
+  be_patient(SHORT);
+  assert_int_equal(pkd_async_mutex_trylock(&in_turn, &second), 0);
+  on_loop_b(want_second, &result);
+  assert_int_equal(result, 0);
+  actor_start_at(&next, LOOP_A, mutex_target(&second));
+  get_stuck();
+  assert_int_equal(pkd_async_mutex_unlock(&in_turn, &second), 0);
+  assert_int_equal(actor_wait(&next), 0);
+  assert_int_equal(many_answers, 0);
+  wake_b();
+  assert_int_equal(actor_wait(&stuck), 0);
+  assert_int_equal(actor_release(&stuck), 0);
+  assert_int_equal(many_answers, 0);
+  assert_int_equal(actor_release(&next), 0);
+  WAIT_FOR(many_answers != 0);
+  assert_int_equal(many_status, 0);
+  on_loop_b(unlock_both, &result);
+  assert_int_equal(result, 0);
+}
+
+/* --- an upgrade, which keeps what its task had ---------------------------------- */
+
+static pkd_async_rwlock_t lock;
+static pkd_req_t reader;
+static atomic_int read_status, upgraded;
+
+static void note_read(pkd_req_t* req, int how) {
+  (void)req;
+  read_status = how;
+}
+
+static void note_upgrade(pkd_req_t* req, int how) {
+  (void)req;
+  upgraded = how;
+}
+
+static void read_on_b(void* result) {
+  *(int*)result = pkd_async_rwlock_rdlock(&loop_b, &reader, &lock, note_read);
+}
+
+static void upgrade_on_b(void* result) {
+  *(int*)result =
+      pkd_async_rwlock_upgrade(&loop_b, &reader, &lock, note_upgrade);
+}
+
+static void an_upgrade_is_not_taken_back(void** state) {
+  pkd_req_t other = {0};
+  int result = NOT_YET;
+
+  (void)state;
+  memset(&lock, 0, sizeof lock);
+  memset(&reader, 0, sizeof reader);
+  read_status = upgraded = NOT_YET;
+  on_loop_b(read_on_b, &result);
+  assert_int_equal(result, 0);
+  WAIT_FOR(read_status == 0);
+  be_patient(1000000);
+  assert_int_equal(pkd_async_rwlock_tryrdlock(&other, &lock), 0);
+  on_loop_b(upgrade_on_b, &result);
+  assert_int_equal(result, 0);
+  stall_b();
+  assert_int_equal(pkd_async_rwlock_unlock(&other, &lock), 0);
+  assert_int_equal(grants_of_b().undelivered, 0);
+  assert_int_equal(pkd_async_rwlock_tryrdlock(&other, &lock), UV_EBUSY);
+  wake_b();
+  assert_int_equal(upgraded, 0);
+  assert_int_equal(grants_of_b().revoked, 0);
+  assert_int_equal(pkd_async_rwlock_unlock(&reader, &lock), 0);
+}
+
 /* --- in the child of a fork ------------------------------------------------------ */
 
 static pkd_async_sem_t sem;
@@ -229,6 +313,8 @@ int main(void) {
       BESIDE(a_callback_gives_back_to_those_behind_a_stuck_loop, TWO_LOOPS),
       BESIDE(a_try_passes_by_the_away_and_nobody_else, TWO_LOOPS),
       BESIDE(several_at_once_come_though_their_loop_is_late, TWO_LOOPS),
+      BESIDE(several_at_once_of_a_stuck_loop_keep_nobody, TWO_LOOPS),
+      BESIDE(an_upgrade_is_not_taken_back, TWO_LOOPS),
       BESIDE(a_callback_in_a_child_does_not_wait_behind_the_parents, ONE_LOOP),
   };
 

@@ -30,7 +30,7 @@ typedef struct shared {
   show_t show[2];
   uv_loop_t uv;
   pkd_loop_t loop;
-  pkd_req_t req;
+  pkd_req_t req[2];
   int answers;
 } shared_t;
 
@@ -98,7 +98,7 @@ static void waits(void* arg) {
   explore_assert(give(&req) == 0);
 }
 
-/* A task waits for the mutex before anybody runs. */
+/* Two tasks wait for the mutex before anybody runs. */
 static void gives_back(pkd_req_t* req, int status) {
   explore_assert(status == 0);
   s->answers++;
@@ -109,18 +109,19 @@ static void queue_up(void* arg) {
   (void)arg;
   uv_loop_init(&s->uv);
   pkd_loop_attach(&s->loop, &s->uv);
-  explore_assert(pkd_async_mutex_lock(&s->loop, &s->req, &s->m, gives_back) ==
-                 0);
+  for (int i = 0; i < 2; i++)
+    explore_assert(
+        pkd_async_mutex_lock(&s->loop, &s->req[i], &s->m, gives_back) == 0);
 }
 
 static void loop_waits(void* arg) {
   (void)arg;
   uv_run(&s->uv, UV_RUN_DEFAULT);
-  explore_assert(s->answers == 1);
+  explore_assert(s->answers == 2);
 }
 
 /* Which kind, ones; how many of the two hand it over, tens; hundreds: and who waits,
- * nobody, a thread or a task. */
+ * nobody, a thread or two tasks. */
 static void twice(int code) {
   pkd_req_t* late;
 
@@ -154,7 +155,7 @@ const explore_scenario_t explore_ticket[] = {
     {"ticket/mutex-handed-over", twice, 10 + MUTEX, OK, 3, WIDE},
     {"ticket/mutex-and-waiter", twice, 100 + MUTEX, OK, 3, NARROW},
     {"ticket/mutex-handed-over-and-waiter", twice, 110 + MUTEX, OK, 3, NARROW},
-    {"ticket/mutex-and-task", twice, 200 + MUTEX, OK, 3, NARROW},
+    {"ticket/mutex-and-tasks", twice, 200 + MUTEX, OK, 3, NARROW},
     {"ticket/permits", twice, SEM, OK, 3, WIDE},
     {"ticket/permits-and-waiter", twice, 100 + SEM, OK, 3, NARROW},
     {"ticket/rwlock", twice, RWLOCK, OK, 3, WIDE},
