@@ -128,11 +128,14 @@ bool pkd__forked(void) {
   return pkd__forks() != 0;
 }
 
+/* What a locked bucket held is in no order: it is not touched. */
 static void start_empty(void) {
   for (unsigned i = 0; i < PKD_BUCKETS; i++) {
     if (buckets[i].lock != 0 || buckets[i].root != NULL) {
       if (buckets[i].lock == 0)
         pkd__queue_abandon(buckets[i].root);
+      else
+        buckets[i].torn = true;
       buckets[i].root = NULL;
       pkd__store_relaxed(&buckets[i].lock, 0); /* relaxed: the only thread */
     }

@@ -20,7 +20,9 @@
 #define PKD_BUCKETS (1u << PKD_BUCKET_BITS)
 
 struct pkd__bucket {
-  uint32_t lock;      /* 0 free, 1 held, 2 held and somebody may sleep for it */
+  uint32_t lock; /* 0 free, 1 held, 2 held and somebody may sleep for it */
+  bool torn;     /* under the lock: a fork met it locked, and who stood here in
+                         the parent says so still, see start_empty() */
   pkd_waiter_t* root; /* under the lock: the queues, see queue.h */
 } __attribute__((aligned(16)));
 

@@ -105,8 +105,9 @@ static inline int remove_if(pkd_waiter_t* waiter, pkd_validate_cb may_leave,
 
   if (pkd__queued(waiter))
     slot = pkd__queue_find(&bucket->root, key);
-  /* An empty slot: queued by the parent of this process, see bucket.c. */
-  if (slot != NULL && *slot != NULL) {
+  /* It may not stand there: queued by the parent of this process, see bucket.c. */
+  if (slot != NULL && *slot != NULL &&
+      (!bucket->torn || pkd__queue_has(*slot, waiter))) {
     rc = may_leave == NULL || may_leave(may_leave_arg) ? 0 : -EAGAIN;
     if (rc == 0) {
       bool was_last = pkd__queue_pop(slot, waiter);

@@ -135,6 +135,19 @@ static inline void pkd__queue_abandon(pkd_waiter_t* head) {
   pkd__queue_abandon(head->child[1]);
 }
 
+/** Does `waiter` stand in the queue of `head`? */
+static inline bool pkd__queue_has(const pkd_waiter_t* head,
+                                  const pkd_waiter_t* waiter) {
+  const pkd_waiter_t* other = head;
+
+  while (other != waiter) {
+    other = other->next;
+    if (other == head)
+      return false;
+  }
+  return true;
+}
+
 static inline bool pkd__queued(const pkd_waiter_t* waiter) {
   return waiter->prev != NULL;
 }

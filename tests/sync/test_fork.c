@@ -364,8 +364,15 @@ static void a_bucket_held_at_the_fork_is_free_in_the_child(void** state) {
 }
 
 static void queue_what_stood_in_a_held_bucket(void) {
+  pkd_waiter_t own = {0};
+
   for (unsigned i = 0; i < 3; i++)
     MUST(pkd_lot_remove(&inherited[i], NULL, NULL) == -ENOENT);
+  MUST(pkd_lot_enqueue(&here, &own, NULL, NULL) == 0);
+  for (unsigned i = 0; i < 3; i++)
+    MUST(pkd_lot_remove(&inherited[i], NULL, NULL) == -ENOENT);
+  MUST(waiting_at(&here) == 1);
+  MUST(pkd_lot_remove(&own, NULL, NULL) == 0);
   for (unsigned i = 0; i < 3; i++)
     MUST(pkd_lot_enqueue(&here, &inherited[i], NULL, NULL) == 0);
   MUST(waiting_at(&here) == 3);

@@ -10,7 +10,7 @@
  *   pkd_req_watch(&task->watch[0], &task->x, task, "transfer 7: from");
  *   pkd_req_watch(&task->watch[1], &task->y, task, "transfer 7: to");
  *   ...
- *   pkd_req_cycles(print, NULL);  // print(NULL, waits, 2), once for each ring
+ *   pkd_req_cycles(print, NULL);  // print(NULL, waits, 2)
  *
  * A program that takes its locks in one order, or all at once (many.h), has none
  * of these. Costs nothing to those that are not watched. */
@@ -83,8 +83,9 @@ PKD_API int pkd_req_unwatch(pkd_req_watch_t* watch);
  * rwlocks. Permits of a semaphore are not followed, for another may release some.
  * What is reported was seen twice; a timeout may still end such a ring by itself.
  *
- * @param report  called once for each ring; may be NULL
- * @return how many there are
+ * @param report  called for each ring; of rings that share a request, for one at
+ *                least; may be NULL
+ * @return how many those are
  * Blocks:    no; looks at each of the watched for each that waits
  * Threads:   any */
 PKD_API size_t pkd_req_cycles(pkd_req_cycle_cb report, void* arg);
