@@ -178,6 +178,18 @@ static void a_queue_is_first_in_first_out(void** state) {
   assert_null(root);
 }
 
+static void each_of_a_queue_stands_in_it_and_no_other(void** state) {
+  (void)state;
+  for (unsigned i = 0; i < 3; i++)
+    push(0, &waiters[i], false);
+  push(1, &waiters[3], false);
+  for (unsigned i = 0; i < 3; i++)
+    assert_true(pkd__queue_has(*pkd__queue_find(&root, keys[0]), &waiters[i]));
+  assert_false(pkd__queue_has(*pkd__queue_find(&root, keys[0]), &waiters[3]));
+  assert_true(pkd__queue_has(*pkd__queue_find(&root, keys[1]), &waiters[3]));
+  assert_false(pkd__queue_has(*pkd__queue_find(&root, keys[1]), &waiters[0]));
+}
+
 static void who_is_pushed_in_front_becomes_the_head(void** state) {
   (void)state;
   push(0, &waiters[0], true); /* in front of nobody */
@@ -332,6 +344,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup(an_empty_bucket_knows_no_address, start),
     cmocka_unit_test_setup(a_queue_is_first_in_first_out, start),
+    cmocka_unit_test_setup(each_of_a_queue_stands_in_it_and_no_other, start),
     cmocka_unit_test_setup(who_is_pushed_in_front_becomes_the_head, start),
     cmocka_unit_test_setup(head_middle_and_tail_leave_the_rest_in_order, start),
     cmocka_unit_test_setup(a_head_with_heads_beneath_is_replaced_by_a_leaf,
