@@ -20,7 +20,7 @@ struct revocation {
   struct pkd__home* home;
   pkd_waiter_t* waiter; /* or NULL; not to be touched unless in the list */
   const void* key;
-  bool many; /* it is one of several, and stays in the list */
+  bool bound; /* it stays in the list */
 };
 
 struct look {
@@ -47,10 +47,14 @@ static void count_away(int by) {
 
 /* --- noted ----------------------------------------------------------------- */
 
-bool pkd__grant_revocable(const struct pkd__face* face, const pkd_req_t* req,
-                          unsigned grant) {
-  return (grant & (PKD__PASSES | PKD__FINAL)) == 0 &&
-         pkd__kept(face, pkd__want(req)) == 0;
+bool pkd__grant_revocable(unsigned grant) {
+  return (grant & (PKD__PASSES | PKD__FINAL)) == 0;
+}
+
+static bool is_bound(const pkd_req_t* req) {
+  /* relaxed: its kind stays what it is while it is noted */
+  return pkd__grant_is_bound(
+      pkd__face_of(pkd__kind_of(pkd__load_relaxed(&req->waiter.state))), req);
 }
 
 void pkd__grant_note(struct pkd__home* home, pkd_req_t* req) {
@@ -59,7 +63,7 @@ void pkd__grant_note(struct pkd__home* home, pkd_req_t* req) {
   uint32_t state = pkd__load_relaxed(&waiter->state);
   const struct pkd__face* face = pkd__face_of(pkd__kind_of(state));
 
-  if (!pkd__grant_revocable(face, req, pkd__grant_of(state)))
+  if (!pkd__grant_revocable(pkd__grant_of(state)))
     return;
   uv_mutex_lock(&home->lock);
   if (face->in_lot == NULL) {
@@ -126,10 +130,12 @@ bool pkd__grant_met_noted(struct pkd__home* home, pkd_req_t* req) {
 
   /* (G2) acquire, pairs with (G1); that it was set came with the mail */
   if (pkd__load_acquire(&waiter->due) != 0) {
-    if (pkd__many_has(req))
+    bool bound = is_bound(req);
+
+    if (bound)
       uv_mutex_lock(&home->retreat);
     meet(home, req);
-    if (pkd__many_has(req))
+    if (bound)
       uv_mutex_unlock(&home->retreat);
   }
   /* (S2) acquire, pairs with (S1) */
@@ -212,7 +218,7 @@ static void look_at(void* arg, struct pkd__home* home) {
   uv_mutex_lock(&home->retreat);
   while ((overdue = next_overdue(home, look, &revocation)) &&
          revocation.waiter != NULL) {
-    if (revocation.many)
+    if (revocation.bound)
       pkd__grant_retreat(home, pkd__req_of(revocation.waiter));
     else if (pkd_lot_enqueue_front(revocation.key, revocation.waiter, take_back,
                                    &revocation) == 0)
@@ -228,9 +234,11 @@ static void look_at(void* arg, struct pkd__home* home) {
   uv_mutex_unlock(&home->retreat);
 }
 
-/* If the request has only begun to begin, it will do that itself. */
+/* Who has only begun to ask for several will give up by himself. Who climbs keeps
+ * what he has and is told: to begin anew, he might have to wait for ever. */
 void pkd__grant_retreat(struct pkd__home* home, pkd_req_t* req) {
-  size_t granted = pkd__many_retreat(req);
+  size_t granted =
+      pkd__many_has(req) ? pkd__many_retreat(req) : pkd_req_cancel(req) == 0;
 
   uv_mutex_lock(&home->lock);
   home->revoked += granted;
@@ -259,7 +267,7 @@ static bool next_overdue(struct pkd__home* home, struct look* look,
     revocation->waiter = home->newest;
     if (home->newest != NULL) {
       revocation->key = pkd__key_of(home->newest);
-      revocation->many = pkd__many_has(pkd__req_of(home->newest));
+      revocation->bound = is_bound(pkd__req_of(home->newest));
     }
   }
   if (stuck)

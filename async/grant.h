@@ -32,8 +32,9 @@
  * Such a request does not leave its place, and changes under the lot's lock of its
  * name only; that it is noted still is looked at under the home's lock, too.
  *
- * One of several (many.c) cannot be taken back alone: all of them retreat, which is
- * no step under one lock. The watchdog holds the home's `retreat` meanwhile, without
+ * One of several (many.c) cannot be taken back alone: all of them retreat. And one
+ * that climbs (engine.h) is cancelled, and owns what it did before. Neither is a
+ * step under one lock: the watchdog holds the home's `retreat` meanwhile, without
  * which the loop does not come to such a request.
  *
  * The list of a home is guarded by its `lock`, which nests inside that of the
@@ -54,10 +55,16 @@
  * nobody is away there. */
 extern uint32_t pkd__away;
 
-/** May a grant of `req` be taken back? Not if it holds nothing up, if there is no
- * way back, or if the request keeps what it owned before. */
-bool pkd__grant_revocable(const struct pkd__face* face, const pkd_req_t* req,
-                          unsigned grant);
+/** May such a grant be taken back? Not if it holds nothing up, or if there is no way
+ * back. */
+bool pkd__grant_revocable(unsigned grant);
+
+/** Does more hang on `req` than its own place: is it one of several, or does it climb?
+ * Such a one is never away. */
+static inline bool pkd__grant_is_bound(const struct pkd__face* face,
+                                       const pkd_req_t* req) {
+  return pkd__kept(face, pkd__want(req)) != 0 || pkd__many_has(req);
+}
 
 /** Is the loop of `req` stuck, which is queued and could be granted that? Then it
  * has its turn when the loop comes to it. */
@@ -65,7 +72,7 @@ static inline bool pkd__grant_waits(const struct pkd__face* face,
                                     const pkd_req_t* req, unsigned grant) {
   /* relaxed: a hint; who is granted all the same is noted, and taken back */
   return req->via.home != NULL && pkd__load_relaxed(&req->via.home->stuck) &&
-         pkd__grant_revocable(face, req, grant) && !pkd__many_has(req);
+         pkd__grant_revocable(grant) && !pkd__grant_is_bound(face, req);
 }
 
 /** `req` was granted something just now, and is about to be posted; under the
@@ -105,8 +112,8 @@ static inline bool pkd__grant_is_key_of(const struct pkd__home* home,
              pkd__state_granted(PKD__KIND_KEYED, PKD__ADMITTED);
 }
 
-/** The watchdog, which holds `retreat`, has met a grant to `req`, one of several:
- * all of them retreat. No lock of the lot may be held. */
+/** The watchdog, which holds `retreat`, has met a grant to `req`, which is bound: it
+ * is given up. No lock of the lot may be held. */
 void pkd__grant_retreat(struct pkd__home* home, pkd_req_t* req);
 
 /** Takes the grant of such a key back, if it is noted for `home` still, or only

@@ -73,9 +73,9 @@ struct pkd__home {
   pkd_loop_cb detached;
 
   /* grants that may be taken back, see grant.h */
-  uv_mutex_t retreat; /* held by the watchdog, and by the loop that comes to one
-                           of several; locked before the lot's locks */
-  uv_mutex_t lock;    /* nothing is locked under it */
+  uv_mutex_t retreat;   /* held by the watchdog, and by the loop that comes to a
+                           bound request; locked before the lot's locks */
+  uv_mutex_t lock;      /* nothing is locked under it */
   pkd_waiter_t* oldest; /* under `lock`: the list, by child[0] to the younger */
   pkd_waiter_t* newest; /* ... and by child[1] to the older */
   size_t undelivered;   /* ... its length */

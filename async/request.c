@@ -21,6 +21,8 @@ struct ending {
 static bool end_from(pkd_req_t* req, enum pkd__step step, uint32_t state);
 static void removed(void* arg, const void* key, int was_last);
 static bool take_back(pkd_req_t* req, uint32_t state);
+static bool take_back_climb(pkd_req_t* req, uint32_t state);
+static uint32_t settle_climb(pkd_req_t* req);
 
 int pkd_req_set_timeout(pkd_req_t* req, uint64_t ms) {
   uint64_t timeout = ms > PKD__TIMEOUT_MAX ? 0 : ms + 1;
@@ -73,6 +75,8 @@ static bool take_back(pkd_req_t* req, uint32_t state) {
 
   if (in_lot != NULL)
     return in_lot->revoke(req, state);
+  if (pkd__kept(pkd__face_of(kind), want) != 0)
+    return take_back_climb(req, state);
   debt = pkd__cond_debt(req);
   /* (S4) acq_rel, pairs with (S3): either this revokes or it is delivered */
   if (!pkd__cas_acq_rel(&req->waiter.state, &state,
@@ -82,6 +86,69 @@ static bool take_back(pkd_req_t* req, uint32_t state) {
   pkd__cond_forward(&debt);
   return true;
 }
+
+/* --- who climbs ------------------------------------------------------------ */
+
+/* It owns something before and after. So what the word says of it has to change in
+ * one step with its state: told of the end before that, it might give back what the
+ * word does not say it has. Both this and the delivery are under the lot's lock. */
+struct climb {
+  pkd_req_t* req;
+  uint32_t state; /* before */
+};
+
+static int fall(void* arg) {
+  struct climb* climb = arg;
+  pkd_req_t* req = climb->req;
+  enum pkd__kind kind = pkd__kind_of(climb->state);
+  const struct pkd__face* face = pkd__face_of(kind);
+  void* object = pkd__object_of(req);
+  uint32_t want = pkd__want(req);
+  uint32_t state = climb->state;
+  uint64_t word;
+
+  /* (S4) acq_rel, pairs with (S1): either this revokes or it is delivered */
+  if (!pkd__cas_acq_rel(&req->waiter.state, &state,
+                        pkd__state(PKD__CANCELED, kind))) {
+    climb->state = state;
+    return 0;
+  }
+  do {
+    word = pkd__word(face, object);
+  } while (!pkd__word_cas(face, object, word, face->left(word, (int64_t)want)));
+  return 0; /* it is not queued */
+}
+
+static bool take_back_climb(pkd_req_t* req, uint32_t state) {
+  struct climb climb = {req, state};
+  void* object = pkd__object_of(req);
+
+  pkd_lot_enqueue(object, &req->waiter, fall, &climb);
+  if (climb.state != state)
+    return false;
+  pkd__dispatch(object);
+  return true;
+}
+
+static int arrive(void* arg) {
+  struct climb* climb = arg;
+  uint32_t* state = &climb->req->waiter.state;
+
+  climb->state = pkd__load_relaxed(state); /* relaxed: under the lot's lock */
+  if (pkd__step_of(climb->state) == PKD__GRANTED)
+    /* (S1) release, pairs with (S2) and (S4): who cancels now is too late */
+    pkd__store_release(state, pkd__state_delivered(climb->state));
+  return 0;
+}
+
+static uint32_t settle_climb(pkd_req_t* req) {
+  struct climb climb = {req, 0};
+
+  pkd_lot_enqueue(pkd__object_of(req), &req->waiter, arrive, &climb);
+  return climb.state;
+}
+
+/* --- waits that end by themselves ------------------------------------------ */
 
 bool pkd__req_end(pkd_req_t* req, enum pkd__step step) {
   /* (S5) acquire, pairs with (S1) and (S6) */
@@ -162,14 +229,17 @@ int pkd__req_settle(pkd_req_t* req) {
     state = in_lot->settle(req);
   want = pkd__want(req);
   kept = pkd__kept(face, want);
+  if (kept != 0)
+    state = settle_climb(req);
   if (pkd__step_of(state) == PKD__GRANTED) {
     uint32_t granted = state;
 
     /* relaxed: a revoke may be reading the half that does not change */
     pkd__store_relaxed(&req->waiter.token, want);
     /* (S3) acq_rel, pairs with (S4): either this delivers or a cancel revokes */
-    if (in_lot != NULL || pkd__cas_acq_rel(&req->waiter.state, &state,
-                                           pkd__state_delivered(granted))) {
+    if (in_lot != NULL || kept != 0 ||
+        pkd__cas_acq_rel(&req->waiter.state, &state,
+                         pkd__state_delivered(granted))) {
       if (kept != 0)
         pkd__set_want(req, pkd__gained(face, want));
       return (pkd__grant_of(granted) & PKD__LEADS) != 0;

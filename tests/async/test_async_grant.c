@@ -280,6 +280,59 @@ static void note_upgrade(pkd_req_t* req, int status) {
   upgraded = status;
 }
 
+static struct {
+  pkd_async_rwlock_t lock;
+  pkd_req_t req;
+  atomic_int status;
+  int rc;
+} climber;
+
+static void note_climb(pkd_req_t* req, int status) {
+  (void)req;
+  climber.status = status;
+}
+
+/* Owns the lock with the right to upgrade before, as it does after a failure. */
+static void climb(void* arg) {
+  (void)arg;
+  climber.rc = pkd_async_rwlock_upgrade(&loop_b, &climber.req, &climber.lock,
+                                        note_climb);
+}
+
+static void readers_go_on_while_the_loop_of_an_upgrade_is_stuck(void** state) {
+  (void)state;
+  memset(&climber, 0, sizeof climber);
+  climber.status = NOT_YET;
+  be_patient(60000);
+  assert_int_equal(pkd_async_rwlock_tryuplock(&climber.req, &climber.lock), 0);
+  actor_start_at(&owner, LOOP_A,
+                 rwlock_target(&climber.lock, PKD_ASYNC_RWLOCK_READ));
+  assert_int_equal(actor_wait(&owner), 0);
+  on_loop_b(climb, NULL);
+  assert_int_equal(climber.rc, 0);
+  actor_start_at(&next, LOOP_A,
+                 rwlock_target(&climber.lock, PKD_ASYNC_RWLOCK_READ));
+  be_patient(SHORT);
+  stall_b();
+  assert_int_equal(actor_release(&owner), 0); /* grants the upgrade */
+  assert_int_equal(actor_wait(&next), 0);
+  assert_int_equal(climber.status, NOT_YET);
+  WAIT_FOR(grants_of_b().revoked == 1);
+  wake_b();
+  assert_int_equal(climber.status, UV_ECANCELED);
+  assert_int_equal(pkd_async_rwlock_owned(&climber.req, &climber.lock),
+                   PKD_ASYNC_RWLOCK_UP);
+  assert_int_equal(pkd_async_rwlock_tryupgrade(&climber.req, &climber.lock),
+                   UV_EBUSY);
+  assert_int_equal(actor_release(&next), 0);
+  climber.status = NOT_YET;
+  on_loop_b(climb, NULL);
+  settle();
+  assert_int_equal(climber.status, 0);
+  assert_int_equal(pkd_async_rwlock_unlock(&climber.req, &climber.lock), 0);
+  assert_int_equal(pkd_async_rwlock_destroy(&climber.lock), 0);
+}
+
 /* Two read; one of them wants to write, and a third, away, stands before it. */
 static void an_upgrade_is_served_before_one_that_came_back(void** state) {
   pkd_async_rwlock_t lock = {0};
@@ -462,6 +515,7 @@ int main(void) {
       WITH_STUCK_LOOP(permits_of_a_stuck_loop_go_to_smaller_requests),
       WITH_STUCK_LOOP(what_is_taken_back_keeps_its_order),
       WITH_STUCK_LOOP(readers_go_on_while_a_writers_loop_is_stuck),
+      WITH_STUCK_LOOP(readers_go_on_while_the_loop_of_an_upgrade_is_stuck),
       WITH_STUCK_LOOP(an_upgrade_is_served_before_one_that_came_back),
       WITH_STUCK_LOOP(another_initializes_while_the_leaders_loop_is_stuck),
       WITH_STUCK_LOOP(a_signal_is_not_lost_with_one_that_is_away),

@@ -314,6 +314,50 @@ static void upgrade(int unused) {
   scenario_nobody_at(&s->lock);
 }
 
+/* If its grant is taken back, it reads as before. */
+static void count_if_writer(pkd_req_t* req, int status) {
+  pkd_async_rwlock_mode_t mode = pkd_async_rwlock_owned(req, &s->lock);
+
+  task_note(req, status);
+  if (status == 0)
+    cast_count();
+  explore_assert(mode ==
+                 (status == 0 ? PKD_ASYNC_RWLOCK_WRITE : PKD_ASYNC_RWLOCK_UP));
+  explore_assert(status == 0 || status == UV_ECANCELED);
+  explore_assert(pkd_async_rwlock_unlock(req, &s->lock) == 0);
+}
+
+static void loop_upgrades(void* arg) {
+  task_t* task = arg;
+
+  explore_assert(pkd_async_rwlock_tryuplock(&task->req, &s->lock) == 0);
+  explore_assert(pkd_async_rwlock_upgrade(&task->loop, &task->req, &s->lock,
+                                          count_if_writer) == 0);
+  cast_tell(&task->req);
+  task_run(task, 1);
+}
+
+static void thread_reads(void* arg) {
+  pkd_req_t req = {0};
+
+  (void)arg;
+  explore_assert(
+      pkd_async_rwlock_rdlock_blocking(&req, &s->lock, PKD_FOREVER) == 0);
+  explore_assert(cast->counter == 0 || cast->counter == 1);
+  explore_assert(pkd_async_rwlock_unlock(&req, &s->lock) == 0);
+}
+
+static void late_upgrade(int with_cancel) {
+  start();
+  cast_late_loop(loop_upgrades);
+  explore_spawn(thread_watches, NULL);
+  explore_spawn(with_cancel ? thread_cancels : thread_reads, NULL);
+  cast_finish();
+  explore_assert(pkd_async_rwlock_destroy(&s->lock) == 0);
+  scenario_nobody_at(&s->lock);
+  explore_outcome(cast->task[0].status == 0 ? 3 : 4);
+}
+
 #define JUMPY                                                                  \
   { .preemptions = 2, .jumps = 1 }
 
@@ -350,5 +394,7 @@ const explore_scenario_t explore_grant[] = {
     {"grant/freed-by-last", freed_by_last, 1, OK, 0, NARROW},
     {"grant/sem", sem, 0, OK, 0, NARROW},
     {"grant/upgrade", upgrade, 0, OK, 0, NARROW},
+    {"grant/late-upgrade", late_upgrade, 0, OK, 0x18, WIDE},
+    {"grant/late-upgrade-cancelled", late_upgrade, 1, OK, 0x1f, NARROW},
     {.name = NULL},
 };

@@ -94,9 +94,9 @@ PKD_API size_t pkd_loop_held(const pkd_loop_t* loop);
  * they are overtaken, and the object cannot be destroyed. A pkd_many_t gives all up
  * that it has and begins anew, behind the others, when its loop comes to it: were it
  * to keep one lock while it is overtaken at another, the two might wait for each
- * other. Not taken back: what tasks own; an upgrade of an rwlock, whose task owns the
- * lock already; and waits that own nothing in the end (events, barriers, gates, an
- * initialisation that is done).
+ * other. An upgrade of an rwlock ends with UV_ECANCELED, and its task owns the lock
+ * as before. Not taken back: what tasks own; and waits that own nothing in the end
+ * (events, barriers, gates, an initialisation that is done).
  *
  * Keys of a pkd_async_keyed_t are taken back when the loop has come to none of
  * those that lie there for so long. They have to be looked for, which takes the
