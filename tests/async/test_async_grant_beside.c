@@ -203,56 +203,6 @@ static void several_at_once_of_a_stuck_loop_keep_nobody(void** state) {
   assert_int_equal(result, 0);
 }
 
-/* --- an upgrade, which keeps what its task had ---------------------------------- */
-
-static pkd_async_rwlock_t lock;
-static pkd_req_t reader;
-static atomic_int read_status, upgraded;
-
-static void note_read(pkd_req_t* req, int how) {
-  (void)req;
-  read_status = how;
-}
-
-static void note_upgrade(pkd_req_t* req, int how) {
-  (void)req;
-  upgraded = how;
-}
-
-static void read_on_b(void* result) {
-  *(int*)result = pkd_async_rwlock_rdlock(&loop_b, &reader, &lock, note_read);
-}
-
-static void upgrade_on_b(void* result) {
-  *(int*)result =
-      pkd_async_rwlock_upgrade(&loop_b, &reader, &lock, note_upgrade);
-}
-
-static void an_upgrade_is_not_taken_back(void** state) {
-  pkd_req_t other = {0};
-  int result = NOT_YET;
-
-  (void)state;
-  memset(&lock, 0, sizeof lock);
-  memset(&reader, 0, sizeof reader);
-  read_status = upgraded = NOT_YET;
-  on_loop_b(read_on_b, &result);
-  assert_int_equal(result, 0);
-  WAIT_FOR(read_status == 0);
-  be_patient(1000000);
-  assert_int_equal(pkd_async_rwlock_tryrdlock(&other, &lock), 0);
-  on_loop_b(upgrade_on_b, &result);
-  assert_int_equal(result, 0);
-  stall_b();
-  assert_int_equal(pkd_async_rwlock_unlock(&other, &lock), 0);
-  assert_int_equal(grants_of_b().undelivered, 0);
-  assert_int_equal(pkd_async_rwlock_tryrdlock(&other, &lock), UV_EBUSY);
-  wake_b();
-  assert_int_equal(upgraded, 0);
-  assert_int_equal(grants_of_b().revoked, 0);
-  assert_int_equal(pkd_async_rwlock_unlock(&reader, &lock), 0);
-}
-
 /* --- in the child of a fork ------------------------------------------------------ */
 
 static pkd_async_sem_t sem;
@@ -314,7 +264,6 @@ int main(void) {
       BESIDE(a_try_passes_by_the_away_and_nobody_else, TWO_LOOPS),
       BESIDE(several_at_once_come_though_their_loop_is_late, TWO_LOOPS),
       BESIDE(several_at_once_of_a_stuck_loop_keep_nobody, TWO_LOOPS),
-      BESIDE(an_upgrade_is_not_taken_back, TWO_LOOPS),
       BESIDE(a_callback_in_a_child_does_not_wait_behind_the_parents, ONE_LOOP),
   };
 
