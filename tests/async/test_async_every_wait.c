@@ -96,6 +96,12 @@ static void a_cancelled_or_late_head_lets_the_others_pass(void** state) {
   }
 }
 
+/* Locked work gives its lock back in the pool, and then is posted to its loop: who
+ * has the lock next may be there first. */
+static bool is_told_in_order(const struct kind* kind) {
+  return strcmp(kind->name, "locked work") != 0;
+}
+
 static void who_leaves_in_the_middle_changes_no_order(void** state) {
   const struct kind* kind = kind_of(state);
   struct asker first, middle, last;
@@ -137,6 +143,12 @@ static void a_late_tail_does_not_cut_off_who_comes_next(void** state) {
       call_and_pass(kind, &next);
     settle();
   }
+}
+
+/* The last ones arrive at a barrier one after the other. If a deadline comes in
+ * between, there are too few. */
+static bool is_given_in_one_step(const struct kind* kind) {
+  return strcmp(kind->name, "barrier") != 0;
 }
 
 /* What is given in the moment of the deadline goes to one of the two, whole. */
@@ -362,9 +374,11 @@ int main(void) {
       EVERY(cancel_says_at_each_state_what_will_come),
       EVERY(a_cancelled_grant_goes_to_the_next_at_once),
       EVERY(a_cancelled_or_late_head_lets_the_others_pass),
-      EVERY(who_leaves_in_the_middle_changes_no_order),
+      SOME(who_leaves_in_the_middle_changes_no_order, is_told_in_order,
+           IN_ALL_WORLDS),
       EVERY(a_late_tail_does_not_cut_off_who_comes_next),
-      EVERY(grant_and_deadline_in_one_moment_have_one_winner),
+      SOME(grant_and_deadline_in_one_moment_have_one_winner,
+           is_given_in_one_step, IN_ALL_WORLDS),
       EVERY_ALONE(a_grant_before_the_deadline_counts_however_late_it_is_told),
       EVERY(who_does_not_want_to_wait_is_told_at_once),
       EVERY(the_order_of_asking_holds_beyond_a_batch),
