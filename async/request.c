@@ -104,15 +104,16 @@ static int fall(void* arg) {
   const struct pkd__face* face = pkd__face_of(kind);
   void* object = pkd__object_of(req);
   uint32_t want = pkd__want(req);
-  uint32_t state = climb->state;
+  uint32_t* state = &req->waiter.state;
+  uint32_t now = pkd__load_relaxed(state); /* relaxed: under the lot's lock */
   uint64_t word;
 
-  /* (S4) acq_rel, pairs with (S1): either this revokes or it is delivered */
-  if (!pkd__cas_acq_rel(&req->waiter.state, &state,
-                        pkd__state(PKD__CANCELED, kind))) {
-    climb->state = state;
+  if (now != climb->state) {
+    climb->state = now;
     return 0;
   }
+  /* relaxed: its end is told under the lot's lock */
+  pkd__store_relaxed(state, pkd__state(PKD__CANCELED, kind));
   do {
     word = pkd__word(face, object);
   } while (!pkd__word_cas(face, object, word, face->left(word, (int64_t)want)));
@@ -136,7 +137,7 @@ static int arrive(void* arg) {
 
   climb->state = pkd__load_relaxed(state); /* relaxed: under the lot's lock */
   if (pkd__step_of(climb->state) == PKD__GRANTED)
-    /* (S1) release, pairs with (S2) and (S4): who cancels now is too late */
+    /* (S1) release, pairs with (S2): who shows the ticket asks for its home */
     pkd__store_release(state, pkd__state_delivered(climb->state));
   return 0;
 }
