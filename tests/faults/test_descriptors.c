@@ -9,9 +9,7 @@
  * in every place where attach calls it. */
 #define _GNU_SOURCE
 
-#include "support/test.h"
-
-#include <parkade/async.h>
+#include "attach.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -96,24 +94,14 @@ static void an_attach_that_fails_leaves_nothing_behind(void** state) {
 
   (void)state;
   for (size_t i = 0; i < LENGTH(errors); i++) {
-    pkd_async_mutex_t mutex = PKD_ASYNC_MUTEX_INIT;
     pkd_loop_t loop = {0};
-    pkd_req_t req = {0};
     uv_loop_t uv;
 
     assert_int_equal(uv_loop_init(&uv), 0);
     fail_with = errors[i];
     assert_int_equal(pkd_loop_attach(&loop, &uv), errors[i]);
     fail_with = 0;
-    /* Not attached: refused as such, blocking is allowed, the loop may end. */
-    assert_int_equal(pkd_async_mutex_lock(&loop, &req, &mutex, count_answer),
-                     UV_EINVAL);
-    assert_int_equal(pkd_loop_detach(&loop, NULL), UV_EINVAL);
-    assert_int_equal(pkd_async_mutex_lock_blocking(&req, &mutex, 0), 0);
-    assert_int_equal(pkd_async_mutex_unlock(&req, &mutex), 0);
-    assert_false(uv_loop_alive(&uv));
-    assert_int_equal(uv_loop_close(&uv), 0);
-    assert_int_equal(uv_loop_init(&uv), 0);
+    assert_not_attached(&loop, &uv);
     assert_int_equal(pkd_loop_attach(&loop, &uv), 0);
     use_and_detach(&loop, &uv);
   }

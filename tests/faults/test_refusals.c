@@ -9,9 +9,7 @@
  * nothing, and may ask again. */
 #define _GNU_SOURCE
 
-#include "support/test.h"
-
-#include <parkade/async.h>
+#include "attach.h"
 
 #include <dlfcn.h>
 
@@ -76,7 +74,6 @@ static int fresh(void** state) {
 
 /* @return false: it needs no such mutex */
 static bool attach_without_mutex(int which) {
-  pkd_req_t req = {0};
   int err;
 
   mutexes_until_none = which;
@@ -85,15 +82,7 @@ static bool attach_without_mutex(int which) {
   if (err == 0)
     return false;
   assert_int_equal(err, UV_EAGAIN);
-  /* Not attached: refused as such, blocking is allowed, the loop may end. */
-  assert_int_equal(pkd_async_mutex_lock(&loop, &req, &mutex, count_answer),
-                   UV_EINVAL);
-  assert_int_equal(pkd_loop_detach(&loop, NULL), UV_EINVAL);
-  assert_int_equal(pkd_async_mutex_lock_blocking(&req, &mutex, 0), 0);
-  assert_int_equal(pkd_async_mutex_unlock(&req, &mutex), 0);
-  assert_false(uv_loop_alive(&uv));
-  assert_int_equal(uv_loop_close(&uv), 0);
-  assert_int_equal(uv_loop_init(&uv), 0);
+  assert_not_attached(&loop, &uv);
   return true;
 }
 

@@ -284,3 +284,20 @@ void thread_uses(void* unused) {
                  0);
   use_then_free(&req);
 }
+
+void cast_cancelled(void (*entry)(void* task), bool late, int with_thread) {
+  cast_start();
+  if (late)
+    cast_late_loop(entry);
+  else
+    cast_loop(entry);
+  if (late)
+    explore_spawn(thread_watches, NULL);
+  explore_spawn(thread_cancels, NULL);
+  if (with_thread)
+    explore_spawn(thread_locks, NULL);
+  explore_join();
+  explore_assert(cast->task[0].status ==
+                 (cast->cancel_rc == 0 ? UV_ECANCELED : 0));
+  cast_finish();
+}

@@ -126,4 +126,9 @@ void cast_object(int users);
 void loop_uses(void* task);
 void thread_uses(void* unused);
 
+/** A whole scenario: a task plays `entry`, and another thread cancels its request at
+ * any time after it was told of it; an answer agrees with what that thread was told.
+ * With `late`, the grants of the task are taken back, too. */
+void cast_cancelled(void (*entry)(void* task), bool late, int with_thread);
+
 #endif

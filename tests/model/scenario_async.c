@@ -139,21 +139,8 @@ static void play(int number) {
 
 /* --- cancelled by another thread ------------------------------------------ */
 
-/* At any time after it was told of the request. */
-static void cancel_in(void (*loop)(void* task), int with_thread) {
-  cast_start();
-  cast_loop(loop);
-  explore_spawn(thread_cancels, NULL);
-  if (with_thread)
-    explore_spawn(thread_locks, NULL);
-  explore_join();
-  explore_assert(cast->task[0].status ==
-                 (cast->cancel_rc == 0 ? UV_ECANCELED : 0));
-  cast_finish();
-}
-
 static void foreign_cancel(int with_thread) {
-  cancel_in(loop_is_cancelled, with_thread);
+  cast_cancelled(loop_is_cancelled, false, with_thread);
 }
 
 /* The same, but what is cancelled was free, or passed on, within a turn. */
@@ -180,7 +167,7 @@ static void loop_is_cancelled_again(void* arg) {
 }
 
 static void foreign_cancel_again(int with_thread) {
-  cancel_in(loop_is_cancelled_again, with_thread);
+  cast_cancelled(loop_is_cancelled_again, false, with_thread);
 }
 
 /* --- yields -------------------------------------------------------------- */

@@ -91,16 +91,7 @@ static void overtake(int who) {
 /* --- other ends ---------------------------------------------------------- */
 
 static void cancel(int with_thread) {
-  cast_start();
-  cast_late_loop(loop_is_cancelled);
-  explore_spawn(thread_watches, NULL);
-  explore_spawn(thread_cancels, NULL);
-  if (with_thread)
-    explore_spawn(thread_locks, NULL);
-  explore_join();
-  explore_assert(cast->task[0].status ==
-                 (cast->cancel_rc == 0 ? UV_ECANCELED : 0));
-  cast_finish();
+  cast_cancelled(loop_is_cancelled, true, with_thread);
 }
 
 static void close_mutex(int held) {
