@@ -47,10 +47,6 @@ static void count_away(int by) {
 
 /* --- noted ----------------------------------------------------------------- */
 
-bool pkd__grant_revocable(unsigned grant) {
-  return (grant & (PKD__PASSES | PKD__FINAL)) == 0;
-}
-
 static bool is_bound(const pkd_req_t* req) {
   /* relaxed: its kind stays what it is while it is noted */
   return pkd__grant_is_bound(

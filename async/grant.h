@@ -57,7 +57,9 @@ extern uint32_t pkd__away;
 
 /** May such a grant be taken back? Not if it holds nothing up, or if there is no way
  * back. */
-bool pkd__grant_revocable(unsigned grant);
+static inline bool pkd__grant_revocable(unsigned grant) {
+  return (grant & (PKD__PASSES | PKD__FINAL)) == 0;
+}
 
 /** Does more hang on `req` than its own place: is it one of several, or does it climb?
  * Such a one is never away. */

@@ -15,9 +15,9 @@
 
 struct pkd__home pkd__home_gone;
 
+static int init_locks(struct pkd__home* home);
 static void start_handles(struct pkd__home* home);
 static void on_bell(uv_async_t* bell);
-static int init_locks(struct pkd__home* home);
 static void on_prepare(uv_prepare_t* prepare);
 static void on_check(uv_check_t* check);
 static void cancel_all(struct pkd__home* home);

@@ -22,7 +22,7 @@
  * grant, in GRANTED: bits of enum pkd__grant, what the callback will say. In
  * QUEUED: 0, or PKD__AWAY, if it lies in its loop's mailbox as well (grant.h).
  *
- * Of a request that climbs (engine.h) all of it is under the lot's lock.
+ * Of a request that climbs (engine.h), cancel and deliver are under the lot's lock.
  *
  * "The lot's lock" is that of the object's address. So one of cancel, timeout,
  * close and grant ends QUEUED, and one of cancel, deliver and taking back ends
