@@ -117,8 +117,9 @@ PKD_API int pkd_async_rwlock_unlock(pkd_req_t* req, pkd_async_rwlock_t* lock);
  * have left; nobody else is let in meanwhile. While it waits it goes on owning
  * what it owns.
  *
- * @param cb  status 0: `req` is the writer. Negative (UV_ECANCELED, UV_ETIMEDOUT):
- *            it owns what it owned before, and one unlock is still owed
+ * @param cb  status 0: `req` is the writer. Negative (UV_ETIMEDOUT; UV_ECANCELED, as
+ *            well if its loop did not come to it within its grant timeout): it owns
+ *            what it owned before, and one unlock is still owed
  * @return 0
  *         PKD_EDEADLK   another waits to upgrade, and waits for this one: give
  *                       back, and ask anew for the write lock
