@@ -128,7 +128,8 @@ bool pkd__forked(void) {
   return pkd__forks() != 0;
 }
 
-/* What a locked bucket held is in no order: it is not touched. */
+/* What a locked bucket held is in no order: it is not touched, and says still that
+ * it stands there. */
 static void start_empty(void) {
   for (unsigned i = 0; i < PKD_BUCKETS; i++) {
     if (buckets[i].lock != 0 || buckets[i].root != NULL) {

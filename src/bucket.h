@@ -21,8 +21,7 @@
 
 struct pkd__bucket {
   uint32_t lock; /* 0 free, 1 held, 2 held and somebody may sleep for it */
-  bool torn;     /* under the lock: a fork met it held, so who stood here in
-                         the parent says so still */
+  bool torn;     /* under the lock: a fork met it held, see start_empty() */
   pkd_waiter_t* root; /* under the lock: the queues, see queue.h */
 } __attribute__((aligned(16)));
 
