@@ -106,7 +106,6 @@ static int fall(void* arg) {
   uint32_t want = pkd__want(req);
   uint32_t* state = &req->waiter.state;
   uint32_t now = pkd__load_relaxed(state); /* relaxed: under the lot's lock */
-  uint64_t word;
 
   if (now != climb->state) {
     climb->state = now;
@@ -114,9 +113,9 @@ static int fall(void* arg) {
   }
   /* relaxed: its end is told under the lot's lock */
   pkd__store_relaxed(state, pkd__state(PKD__CANCELED, kind));
-  do {
-    word = pkd__word(face, object);
-  } while (!pkd__word_cas(face, object, word, face->left(word, (int64_t)want)));
+  /* Who has climbed is alone: others change the word under this lock only. */
+  pkd__word_set(face, object,
+                face->left(pkd__word(face, object), (int64_t)want));
   return 0; /* it is not queued */
 }
 
