@@ -3,9 +3,10 @@
  * work_mutex_contended.c - T threads and one mutex.
  *
  * Empty sections show how the lock itself behaves, 100 ns inside and 200 ns
- * outside what a small critical section sees, and a fixed number of increments
- * what justine.lol/mutex published. Throughput and waits come from two halves of
- * a round: reading the clock around a lock costs as much as the lock. */
+ * outside what a small critical section sees, some microseconds whether a lock
+ * sleeps that had better spin, and a fixed number of increments what
+ * justine.lol/mutex published. Throughput and waits come from two halves of a
+ * round: reading the clock around a lock costs as much as the lock. */
 #define _GNU_SOURCE
 
 #include <stdio.h>
@@ -173,6 +174,11 @@ void work_mutex_contended(void) {
       {2, 0, 0, 0}, {4, 0, 0, 0}, {8, 0, 0, 0}, {30, 0, 0, 0}};
   static const struct contended busy[] = {
       {2, 100, 200, 0}, {4, 100, 200, 0}, {8, 100, 200, 0}, {30, 100, 200, 0}};
+  static const struct contended longer[] = {{2, 1000, 1000, 0},
+                                            {4, 1000, 1000, 0},
+                                            {4, 3000, 3000, 0},
+                                            {8, 3000, 3000, 0},
+                                            {4, 10000, 10000, 0}};
   static const struct contended counted = {30, 0, 0, 100000};
 
   run("mutex/empty-2", "2 threads, empty section", &empty[0]);
@@ -183,5 +189,10 @@ void work_mutex_contended(void) {
   run("mutex/busy-4", "4 threads, 100 ns inside, 200 ns outside", &busy[1]);
   run("mutex/busy-8", "8 threads, 100 ns inside, 200 ns outside", &busy[2]);
   run("mutex/busy-30", "30 threads, 100 ns inside, 200 ns outside", &busy[3]);
+  run("mutex/us-2", "2 threads, 1 us inside, 1 us outside", &longer[0]);
+  run("mutex/us-4", "4 threads, 1 us inside, 1 us outside", &longer[1]);
+  run("mutex/3us-4", "4 threads, 3 us inside, 3 us outside", &longer[2]);
+  run("mutex/3us-8", "8 threads, 3 us inside, 3 us outside", &longer[3]);
+  run("mutex/10us-4", "4 threads, 10 us inside, 10 us outside", &longer[4]);
   run("mutex/count-30", "30 threads x 100,000 increments", &counted);
 }

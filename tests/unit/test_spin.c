@@ -11,6 +11,8 @@
 static unsigned cpus;
 static uint64_t clock_ns;
 static uint64_t cost;   /* of a pause */
+static uint64_t call;   /* a call of the system costs so much, ... */
+static unsigned slow;   /* ... and so many of them ten times as much */
 static unsigned paused; /* so many times */
 
 unsigned pkd__os_cpus(void) {
@@ -26,11 +28,17 @@ void pkd__os_relax(void) {
   paused++;
 }
 
+void pkd__os_wake(uint32_t* word) {
+  assert_non_null(word);
+  clock_ns += slow > 0 ? 10 * call : call;
+  slow -= slow > 0;
+}
+
 /* One spin to its end. @return how long it was, in pauses */
 static unsigned spin_out(unsigned on_cpus, uint64_t pause_ns) {
   pkd__spin_t spin = PKD__SPIN_INIT;
   pkd__spin_t first = PKD__SPIN_INIT;
-  uint32_t longest = 0;
+  uint32_t last = 0;
 
   cpus = on_cpus;
   cost = pause_ns;
@@ -38,8 +46,8 @@ static unsigned spin_out(unsigned on_cpus, uint64_t pause_ns) {
   pkd__spin(&first); /* measures */
   paused = 0;
   while (pkd__spin(&spin)) {
-    assert_in_range(spin.round, longest, 64); /* longer each time, up to this */
-    longest = spin.round;
+    assert_int_equal(spin.round, last == 0 ? 1 : 3 * last);
+    last = spin.round;
   }
   assert_int_equal(paused, spin.pauses);
   return paused;
@@ -51,33 +59,63 @@ static void nobody_spins_on_a_single_processor(void** state) {
   assert_int_equal(spin_out(1, 0), 0);
 }
 
-/* Two microseconds in all, and no round that is begun is cut short. */
-static void a_spin_is_bounded_in_time(void** state) {
-  static const uint64_t costs[] = {1, 5, 10, 25, 50, 100};
+/* As long as a sleep, and as many whole rounds as that leaves room for: the next
+ * would be three times the last, so it is more than a third. */
+static void is_as_long(uint64_t sleep_ns, uint64_t pause_ns) {
+  assert_in_range(spin_out(2, pause_ns) * pause_ns, sleep_ns / 3 - pause_ns,
+                  sleep_ns);
+}
+
+static void a_spin_is_as_long_as_a_sleep(void** state) {
+  static const uint64_t pauses[] = {1, 5, 10, 25, 50, 100};
 
   (void)state;
-  for (size_t i = 0; i < LENGTH(costs); i++) {
-    uint64_t spent = spin_out(2, costs[i]) * costs[i];
-
-    assert_in_range(spent, 2000 - 2 * costs[i], 2000 + 64 * costs[i]);
+  for (size_t i = 0; i < LENGTH(pauses); i++) {
+    call = 300;
+    is_as_long(3000, pauses[i]);
+    call = 1100;
+    is_as_long(11000, pauses[i]);
   }
+}
+
+static void a_sleep_is_neither_free_nor_endless(void** state) {
+  (void)state;
+  call = 0;
+  is_as_long(2000, 20);
+  call = 100;
+  is_as_long(2000, 20);
+  call = 1000000;
+  is_as_long(16000, 20);
+}
+
+/* While the calls are measured somebody else has the processor for a while. */
+static void the_cheapest_call_counts(void** state) {
+  (void)state;
+  call = 300;
+  slow = 2;
+  is_as_long(3000, 20);
+  assert_int_equal(slow, 0);
 }
 
 static void a_pause_that_seems_to_last_long_still_leaves_a_few(void** state) {
   (void)state;
-  assert_in_range(spin_out(2, 100000), 8, 15);
+  call = 0;
+  assert_int_equal(spin_out(2, 100000), 1 + 3 + 9);
 }
 
 /* The clock is so coarse that no time has passed. */
 static void a_clock_that_stands_still_bounds_it_as_well(void** state) {
   (void)state;
-  assert_in_range(spin_out(2, 0), 1999, 2064);
+  call = 0;
+  assert_int_equal(spin_out(2, 0), 1 + 3 + 9 + 27 + 81 + 243 + 729);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nobody_spins_on_a_single_processor),
-      cmocka_unit_test(a_spin_is_bounded_in_time),
+      cmocka_unit_test(a_spin_is_as_long_as_a_sleep),
+      cmocka_unit_test(a_sleep_is_neither_free_nor_endless),
+      cmocka_unit_test(the_cheapest_call_counts),
       cmocka_unit_test(a_pause_that_seems_to_last_long_still_leaves_a_few),
       cmocka_unit_test(a_clock_that_stands_still_bounds_it_as_well),
   };
