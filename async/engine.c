@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * engine.c - grants: one function, dispatch(), decides them all.
+ * engine.c - grants: one function, dispatch(), decides them all, but for keys
+ * (keyed.c), and for what quick.h writes out.
  *
  * A round of dispatch() runs under the lot's lock of the address. decide() looks
  * at the heads and computes the word in a local copy; finish() writes it back,

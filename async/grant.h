@@ -28,7 +28,7 @@
  * Who holds a key stands in the lot, GRANTED or not (keyed.c), and has no room for
  * a place in a list. So of keys a home only counts those that lie undelivered; each
  * has the home's number in waiter.due, and is found by a walk of the lot, if that
- * has to be (keyed_grant.c): when the loop has come to none of them for too long.
+ * has to be (keyed_walk.c): when the loop has come to none of them for too long.
  * Such a request does not leave its place, and changes under the lot's lock of its
  * name only; that it is noted still is looked at under the home's lock, too.
  *

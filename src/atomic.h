@@ -2,11 +2,12 @@
  *
  * atomic.h - atomic operations whose name says their memory order.
  *
- * The only file that spells an order, so that an order cannot be left to a
- * default. Plain integers and the compiler's builtins: public structs stay
- * plain (C++ can include them), and the explorer and ThreadSanitizer see each
- * operation with its order. There is no fence here and there will be none: both
- * tools read the order on the operation and misread fences. */
+ * The only file that spells an order, but for the inline functions of public
+ * headers, which cannot include it; so no order can be left to a default. Plain
+ * integers and the compiler's builtins: public structs stay plain (C++ can include
+ * them), and the explorer and ThreadSanitizer see each operation with its order.
+ * There is no fence here and there will be none: both tools read the order on the
+ * operation and misread fences. */
 #ifndef PKD_ATOMIC_H
 #define PKD_ATOMIC_H
 

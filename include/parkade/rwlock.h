@@ -12,22 +12,23 @@
  * first, write if need be. Only one holds it at a time, so two never wait for
  * each other to upgrade.
  *
- * Fairness, by default phases: while a writer waits no new reader enters, so it
- * waits for the readers of that moment only. Who is woken competes with whoever
- * runs, as long as waits are short; once the oldest waiter has waited for half a
- * millisecond (three quarters, while a writer that was woken has no processor), the
- * lock is handed over: after a writer to all readers who wait, after readers to a
- * writer. So from then on a writer waits for at most one phase of readers, and
- * readers for at most one writer. A woken writer that has not come after a tenth of a
- * millisecond, because readers keep all processors busy, is let pass by them. A policy
- * that prefers one side hands over always, and may starve the other side.
+ * Fairness, by default phases: while a writer waits for readers to leave no more of
+ * them enter, so it waits for those of that moment only. Who is woken competes with
+ * whoever runs, as long as waits are short; once the oldest waiter has waited for
+ * half a millisecond (three quarters, while a writer that was woken has no
+ * processor), the lock is handed over: after a writer to all readers who wait, after
+ * readers to a writer. So from then on a writer waits for at most one phase of
+ * readers, and readers for at most one writer. A woken writer that has not come after
+ * a tenth of a millisecond, because readers keep all processors busy, is let pass by
+ * them. A policy that prefers one side hands over always, and may starve the other
+ * side.
  *
  * Reading writes the word once on the way in and once on the way out.
  *
  * No destroy. The memory may be freed by whoever holds the lock last, after its
  * unlock of any kind, even while another's earlier unlock still returns.
  *
- * Not re-entrant, with two exceptions: pkd_rwlock_rdlock_recursive() for a thread
+ * Not re-entrant, with one exception: pkd_rwlock_rdlock_recursive(), for a thread
  * that reads or is upgradable already. A plain rdlock inside another waits for a
  * writer that waits for it. Reading is counted, not owned: a share may be given
  * up by another thread.

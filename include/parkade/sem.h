@@ -14,7 +14,7 @@
  * waited for, even while the release that gave it still returns.
  *
  * Not for signal handlers: waking takes a short lock that the interrupted thread
- * may hold. A handler writes to a pipe, or to uv_async_send.
+ * may hold. A handler writes to a pipe, or calls uv_async_send().
  *
  * In the child of a fork nobody waits; the number of permits is what it was. */
 #ifndef PARKADE_SEM_H

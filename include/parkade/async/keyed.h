@@ -13,8 +13,8 @@
  *   pkd_async_keyed_unlock(&req, &accounts);
  *
  * Strictly first in, first out per key, tasks and blocking threads in one queue.
- * A request holds one key; to hold two, use two requests, and take keys always in
- * the same order.
+ * A request holds one key. To hold two, ask for both at once (many.h); or use two
+ * requests, and take keys always in the same order.
  *
  * The request itself is what is remembered of a held key, so it must stay in
  * place until the unlock. A key of up to PKD_ASYNC_KEY_INLINE bytes is copied

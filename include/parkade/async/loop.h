@@ -9,11 +9,11 @@
  * (uv_loop_alive) exactly while requests of its tasks wait for their callback.
  *
  * A loop has one thread at a time: the one that runs it, or ran it last. Calls
- * that take a pkd_loop_t are for that thread. The thread that attached a loop
- * and the one that ran it last must not block: every ..._blocking call refuses
- * there with PKD_EDEADLK, whether the loop is running just then or not, because
- * the owner it would wait for may be a task of that very loop. So attach a loop
- * on the thread that is going to run it.
+ * that take a pkd_loop_t are for that thread, but for pkd_loop_get_grants(). The
+ * thread that attached a loop and the one that ran it last must not block: every
+ * ..._blocking call refuses there with PKD_EDEADLK, whether the loop is running
+ * just then or not, because the owner it would wait for may be a task of that very
+ * loop. So attach a loop on the thread that is going to run it.
  *
  * fork: the child may attach loops of its own; one that its parent attached is
  * not to be used there, nor detached. */

@@ -186,9 +186,8 @@ static inline int pkd_async_mutex_unlock(pkd_req_t* req,
 }
 
 /** As pkd_async_mutex_unlock(), and says that what the mutex guards may be half
- * changed. Each owner
- * to come gets PKD_POISONED in the place of 0, until one of them has mended it.
- * Only programs that call this ever see that status.
+ * changed. Each owner to come gets PKD_POISONED in the place of 0, until one of them
+ * has mended it. Only programs that call this ever see that status.
  *
  * @return as pkd_async_mutex_unlock */
 PKD_API int pkd_async_mutex_unlock_poisoned(pkd_req_t* req,
