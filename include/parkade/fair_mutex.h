@@ -212,9 +212,9 @@ static inline int pkd__fair_mutex_assert_held(pkd_fair_mutex_t* m)
 }
 
 /** PKD_WITH_FAIR_MUTEX(m) { ... }: the block runs with `m` held. It is unlocked when
- * the block ends, and on break, continue, return and goto out of it (not on
- * longjmp). break and continue leave the block, not a loop around it. `m` is an
- * expression without side effects: clang looks at it twice. */
+ * the block ends, and on break, continue, return and goto out of it (more of that at
+ * PKD_WITH_MUTEX). break and continue leave the block, not a loop around it. `m` is
+ * an expression without side effects: clang looks at it twice. */
 #define PKD_WITH_FAIR_MUTEX(m)                                                 \
   PKD__WITH(pkd__fair_mutex_scope_t, pkd__fair_mutex_enter,                    \
             pkd__fair_mutex_leave, pkd__fair_mutex_assert_held, m)

@@ -234,9 +234,10 @@ static inline int pkd__mutex_assert_held(pkd_mutex_t* m)
 }
 
 /** PKD_WITH_MUTEX(m) { ... }: the block runs with `m` held. It is unlocked when
- * the block ends, and on break, continue, return and goto out of it (not on
- * longjmp). break and continue leave the block, not a loop around it. `m` is an
- * expression without side effects: clang looks at it twice. */
+ * the block ends, and on break, continue, return and goto out of it; not on
+ * longjmp; when the thread is cancelled or calls pthread_exit, only if this unit is
+ * compiled with -fexceptions. break and continue leave the block, not a loop around
+ * it. `m` is an expression without side effects: clang looks at it twice. */
 #define PKD_WITH_MUTEX(m)                                                      \
   PKD__WITH(pkd__mutex_scope_t, pkd__mutex_enter, pkd__mutex_leave,            \
             pkd__mutex_assert_held, m)

@@ -247,8 +247,8 @@ static inline int pkd__remutex_assert_held(pkd_remutex_t* m)
 
 /** PKD_WITH_REMUTEX(m) { ... }: the block runs with `m` held once more. It is
  * unlocked when the block ends, and on break, continue, return and goto out of it
- * (not on longjmp). break and continue leave the block, not a loop around it. `m`
- * is an expression without side effects: clang looks at it twice. */
+ * (more of that at PKD_WITH_MUTEX). break and continue leave the block, not a loop
+ * around it. `m` is an expression without side effects: clang looks at it twice. */
 #define PKD_WITH_REMUTEX(m)                                                    \
   PKD__WITH(pkd__remutex_scope_t, pkd__remutex_enter, pkd__remutex_leave,      \
             pkd__remutex_assert_held, m)

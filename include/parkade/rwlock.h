@@ -815,8 +815,9 @@ pkd__rwlock_upleave(pkd__rwlock_scope_t* scope) PKD_NO_ANALYSIS {
 
 /** PKD_WITH_RDLOCK(l) { ... }: the block runs with `l` held. It is
  * unlocked when the block ends, and on break, continue, return and goto out of
- * it (not on longjmp). break and continue leave the block, not a loop around it.
- * `l` is an expression without side effects: clang looks at it twice. */
+ * it (more of that at PKD_WITH_MUTEX). break and continue leave the block, not a
+ * loop around it. `l` is an expression without side effects: clang looks at it twice.
+ */
 #define PKD_WITH_RDLOCK(l)                                                     \
   PKD__WITH(pkd__rwlock_scope_t, pkd__rwlock_rdenter, pkd__rwlock_rdleave,     \
             pkd__rwlock_assert_rd, l)
