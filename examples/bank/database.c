@@ -23,6 +23,7 @@ static void ask_for_permit(struct database_job* job);
 static void on_permit(pkd_req_t* permit, int status);
 static void run(uv_work_t* work);
 static void on_run(uv_work_t* work, int status);
+static void let_next(struct database_job* job);
 static struct ledger* borrow(struct database* database);
 static void give_back(struct database* database, struct ledger* ledger);
 
@@ -81,17 +82,23 @@ static void run(uv_work_t* work) {
   job->ledger = borrow(&bank->database);
   job->call(job);
   give_back(&bank->database, job->ledger);
+  let_next(job);
   stats_call(&bank->stats, (int64_t)((uv_hrtime() - start) / 1000));
 }
 
 static void on_run(uv_work_t* work, int status) {
   struct database_job* job = work->data;
-  struct database* database = &job->teller->bank->database;
   must_succeed(status);
+  job->done(job);
+}
+
+/* From the pool: any thread may give back, and who is next, maybe on the other
+ * loop, need not wait until this one hears of it. */
+static void let_next(struct database_job* job) {
+  struct database* database = &job->teller->bank->database;
   must_succeed(pkd_async_sem_release(&job->permit, &database->permits, 1));
   if (job->writes)
     must_succeed(pkd_async_mutex_unlock(&job->turn, &database->writer));
-  job->done(job);
 }
 
 static struct ledger* borrow(struct database* database) {

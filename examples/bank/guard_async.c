@@ -18,18 +18,18 @@ static pkd_async_mutex_t mutex; /* all-zero is free */
 static void on_lock(pkd_req_t* ticket, int status);
 
 static void enter(struct transfer* transfer) {
-  transfer->tickets[0].data = transfer;
-  must_succeed(pkd_async_mutex_lock(&transfer->teller->locks,
-                                    &transfer->tickets[0], &mutex, on_lock));
+  transfer->ticket.data = transfer;
+  must_succeed(pkd_async_mutex_lock(&transfer->teller->locks, &transfer->ticket,
+                                    &mutex, on_lock));
 }
 
 static void leave(struct transfer* transfer) {
-  must_succeed(pkd_async_mutex_unlock(&transfer->tickets[0], &mutex));
+  must_succeed(pkd_async_mutex_unlock(&transfer->ticket, &mutex));
 }
 
 static void cancel(struct transfer* transfer) {
   /* Refused when the mutex is its own: then it runs to its end. */
-  pkd_req_cancel(&transfer->tickets[0]);
+  pkd_req_cancel(&transfer->ticket);
 }
 
 static void on_lock(pkd_req_t* ticket, int status) {

@@ -4,6 +4,8 @@
 #ifndef BANK_TRANSFER_H
 #define BANK_TRANSFER_H
 
+#include <parkade/async/many.h>
+
 #include "database.h"
 #include "stats.h"
 
@@ -18,8 +20,9 @@ struct transfer {
   enum figure outcome; /* moved, refused, cancelled or failed */
   const char* reason;  /* why not, unless moved */
   struct database_job job;
-  pkd_req_t tickets[2]; /* for guards: one to wait, then to own */
-  int taken;            /* for guards: how many of them own something */
+  pkd_req_t ticket;        /* for a guard that is one lock */
+  pkd_many_t locks;        /* for one of two: of both accounts */
+  pkd_many_item_t pair[2]; /* ... */
 };
 
 /* Zero all but teller, payment.from, .to, .amount, done and data. */
