@@ -9,8 +9,10 @@
  *
  * SQLite lets one connection write at a time and makes others sleep and try
  * again, in growing steps, on a thread of the pool. So writers queue up before
- * they have a thread. They wait for their turn first and for a permit second:
- * who has a permit waits for nothing but the disk, hence no deadlock. */
+ * they have a thread. And as a commit waits for the disk, whoever has the turn
+ * writes for all who wait behind it, in one transaction; they find it done when
+ * their turn comes. They wait for their turn first and for a permit second: who
+ * has a permit waits for nothing but the disk, hence no deadlock. */
 #include "database.h"
 
 #include <stddef.h>
@@ -22,6 +24,8 @@ static void on_turn(pkd_req_t* turn, int status);
 static void ask_for_permit(struct database_job* job);
 static void on_permit(pkd_req_t* permit, int status);
 static void run(uv_work_t* work);
+static void wait_for_turn(struct database_job* job);
+static void write_all(struct database* database, struct ledger* ledger);
 static void on_run(uv_work_t* work, int status);
 static void let_next(struct database_job* job);
 static struct ledger* borrow(struct database* database);
@@ -51,15 +55,32 @@ void database_submit(struct teller* teller, struct database_job* job) {
   job->permit.data = job;
   job->turn.data = job;
   if (job->writes)
-    must_succeed(pkd_async_mutex_lock(&teller->locks, &job->turn,
-                                      &teller->bank->database.writer, on_turn));
+    wait_for_turn(job);
   else
     ask_for_permit(job);
 }
 
+static void wait_for_turn(struct database_job* job) {
+  struct database* database = &job->teller->bank->database;
+  job->written = false;
+  pkd_mutex_lock(&database->mutex);
+  job->next = database->unwritten;
+  database->unwritten = job;
+  pkd_mutex_unlock(&database->mutex);
+  must_succeed(pkd_async_mutex_lock(&job->teller->locks, &job->turn,
+                                    &database->writer, on_turn));
+}
+
 static void on_turn(pkd_req_t* turn, int status) {
+  struct database_job* job = turn->data;
   must_succeed(status); /* nobody cancels these */
-  ask_for_permit(turn->data);
+  if (!job->written) {
+    ask_for_permit(job);
+    return;
+  }
+  must_succeed(
+      pkd_async_mutex_unlock(turn, &job->teller->bank->database.writer));
+  job->done(job);
 }
 
 static void ask_for_permit(struct database_job* job) {
@@ -80,10 +101,33 @@ static void run(uv_work_t* work) {
   struct bank* bank = job->teller->bank;
   uint64_t start = uv_hrtime();
   job->ledger = borrow(&bank->database);
-  job->call(job);
+  if (job->writes)
+    write_all(&bank->database, job->ledger);
+  else
+    job->call(job);
   give_back(&bank->database, job->ledger);
   let_next(job);
   stats_call(&bank->stats, (int64_t)((uv_hrtime() - start) / 1000));
+}
+
+/* They share the fate of the transaction: either all are written or none. */
+static void write_all(struct database* database, struct ledger* ledger) {
+  pkd_mutex_lock(&database->mutex);
+  struct database_job* all = database->unwritten;
+  database->unwritten = NULL;
+  pkd_mutex_unlock(&database->mutex);
+  int rc = ledger_begin(ledger);
+  for (struct database_job* job = all; job != NULL && rc == 0;
+       job = job->next) {
+    job->ledger = ledger;
+    job->call(job);
+    rc = job->rc;
+  }
+  rc = ledger_end(ledger, rc);
+  for (struct database_job* job = all; job != NULL; job = job->next) {
+    job->rc = rc;
+    job->written = true;
+  }
 }
 
 static void on_run(uv_work_t* work, int status) {

@@ -28,8 +28,9 @@ struct database {
   pkd_async_mutex_t writer; /* SQLite admits one; see database.c */
   pkd_async_sem_t permits;  /* to run one call; as many as ledgers */
   pkd_mutex_t mutex;
-  int idle_count;               /* under mutex */
-  struct ledger* idle[LEDGERS]; /* under mutex */
+  int idle_count;                 /* under mutex */
+  struct ledger* idle[LEDGERS];   /* under mutex */
+  struct database_job* unwritten; /* under mutex; the newest first */
 };
 
 /* The caller's memory, and the database's from submit until `done`. */
@@ -38,10 +39,12 @@ struct database_job {
   void (*call)(struct database_job* job); /* pool thread; sets rc */
   void (*done)(struct database_job* job); /* loop thread */
   bool writes;
+  bool written; /* by whoever had the turn before; who has it may look */
   int rc;
   struct ledger* ledger; /* during call */
   struct teller* teller;
-  pkd_req_t turn; /* to write */
+  struct database_job* next; /* of the unwritten */
+  pkd_req_t turn;            /* to write */
   pkd_req_t permit;
   uv_work_t work;
 };

@@ -55,8 +55,12 @@ static void run(uv_work_t* work) {
   uv_mutex_lock(&the.mutex);
   stats_enter(&transfer->teller->bank->stats);
   int rc = ledger_read_payment(the.ledger, payment);
-  if (rc == 0 && transfer_decide(transfer))
-    rc = ledger_write_payment(the.ledger, payment);
+  if (rc == 0 && transfer_decide(transfer)) {
+    rc = ledger_begin(the.ledger);
+    if (rc == 0)
+      rc = ledger_write_payment(the.ledger, payment);
+    rc = ledger_end(the.ledger, rc);
+  }
   uv_mutex_unlock(&the.mutex);
   transfer->job.rc = rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * ledger.c - the bank's SQL: a few prepared statements and one transaction.
+ * ledger.c - the bank's SQL: a few prepared statements and transactions.
  *
  * WAL, so that readers and the writer do not wait for each other; synchronous
  * FULL, so that a transfer the client was told of survives a power cut. A
@@ -42,7 +42,6 @@ struct ledger {
 };
 
 static int create_tables(sqlite3* db, int64_t accounts, int64_t opening);
-static int write_rows(struct ledger* ledger, const struct payment* payment);
 static int run(struct ledger* ledger, enum statement which, int count,
                const int64_t* values, int64_t* result);
 
@@ -85,11 +84,23 @@ int ledger_read_payment(struct ledger* ledger, struct payment* payment) {
   return ledger_balance(ledger, payment->to, &payment->to_balance);
 }
 
+int ledger_begin(struct ledger* ledger) {
+  return run(ledger, BEGIN, 0, NULL, NULL);
+}
+
 int ledger_write_payment(struct ledger* ledger, const struct payment* payment) {
-  int rc = run(ledger, BEGIN, 0, NULL, NULL);
-  if (rc != SQLITE_OK)
-    return rc;
-  rc = write_rows(ledger, payment);
+  const int64_t from[] = {payment->from, payment->from_balance};
+  const int64_t to[] = {payment->to, payment->to_balance};
+  const int64_t entry[] = {payment->from, payment->to, payment->amount};
+  int rc = run(ledger, SET_BALANCE, 2, from, NULL);
+  if (rc == SQLITE_OK)
+    rc = run(ledger, SET_BALANCE, 2, to, NULL);
+  if (rc == SQLITE_OK)
+    rc = run(ledger, ADD_JOURNAL, 3, entry, NULL);
+  return rc;
+}
+
+int ledger_end(struct ledger* ledger, int rc) {
   if (rc == SQLITE_OK)
     rc = run(ledger, COMMIT, 0, NULL, NULL);
   if (rc != SQLITE_OK && !sqlite3_get_autocommit(ledger->db))
@@ -127,18 +138,6 @@ static int create_tables(sqlite3* db, int64_t accounts, int64_t opening) {
     return SQLITE_NOMEM;
   int rc = sqlite3_exec(db, script, NULL, NULL, NULL);
   sqlite3_free(script);
-  return rc;
-}
-
-static int write_rows(struct ledger* ledger, const struct payment* payment) {
-  const int64_t from[] = {payment->from, payment->from_balance};
-  const int64_t to[] = {payment->to, payment->to_balance};
-  const int64_t entry[] = {payment->from, payment->to, payment->amount};
-  int rc = run(ledger, SET_BALANCE, 2, from, NULL);
-  if (rc == SQLITE_OK)
-    rc = run(ledger, SET_BALANCE, 2, to, NULL);
-  if (rc == SQLITE_OK)
-    rc = run(ledger, ADD_JOURNAL, 3, entry, NULL);
   return rc;
 }
 

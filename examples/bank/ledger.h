@@ -31,7 +31,13 @@ int ledger_open(struct ledger** out, const char* path, int64_t accounts,
 void ledger_close(struct ledger* ledger);
 
 int ledger_read_payment(struct ledger* ledger, struct payment* payment);
+
+/* One transaction, of one payment or of many that have no account in common.
+ * After a failure ledger_end() is told of it, and nothing was written. */
+int ledger_begin(struct ledger* ledger);
 int ledger_write_payment(struct ledger* ledger, const struct payment* payment);
+int ledger_end(struct ledger* ledger, int rc);
+
 int ledger_balance(struct ledger* ledger, int64_t account, int64_t* balance);
 int ledger_total(struct ledger* ledger, int64_t* total);
 
