@@ -30,7 +30,8 @@ static bool is_count(uint32_t n) {
 
 /* --- acquire --------------------------------------------------------------- */
 
-/* (S1) acquire, pairs with (S2): what the releasers did before is visible. */
+/* (S1) acquire, pairs with (S2) and (S3): what the releasers did before is
+ * visible. */
 static bool take(pkd_sem_t* s, uint32_t n, uint32_t* old) {
   while (pkd__sem_has(*old, n)) {
     if (pkd__cas_acquire(&s->word, old, pkd__sem_taken(*old, n)))
@@ -152,9 +153,10 @@ static uint64_t give(void* arg, const pkd_unpark_result_t* result) {
       d->rc = -EOVERFLOW;
       return 0;
     }
-    /* (S2) release, pairs with (S1). Not a store: with nobody queued newcomers
-     * may be taking. */
-  } while (!pkd__cas_release(
+    /* (S3) acq_rel, pairs with (S1) and (S2): whom we wake sees through us what
+     * those did whose permits lay there before it queued. Not a store: with nobody
+     * queued newcomers may be taking. */
+  } while (!pkd__cas_acq_rel(
       &d->s->word, &old,
       pkd__sem_settled(old, d->added, d->served, result->have_more != 0)));
   return 0;
@@ -178,7 +180,7 @@ int pkd__sem_release(pkd_sem_t* s, uint32_t n) {
       return settle(s, n);
     if (pkd__sem_overflows(old, n))
       return -EOVERFLOW;
-    /* (S2) */
+    /* (S2) release, pairs with (S1) and (S3). */
   } while (!pkd__cas_release(&s->word, &old, old + n * PKD__SEM_ONE));
   return 0;
 }

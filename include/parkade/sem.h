@@ -64,8 +64,8 @@ PKD_API int pkd__sem_release(pkd_sem_t* s, uint32_t n);
 static inline int pkd__sem_acquire_fast(pkd_sem_t* s, uint32_t n) {
   uint32_t old = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
 
-  /* n - 1: 0 is too many. (S1) acquire, pairs with (S2): what the releasers did
-   * before is visible. */
+  /* n - 1: 0 is too many. (S1) acquire, pairs with (S2) and (S3): what the
+   * releasers did before is visible. */
   return n - 1 < old / 2 && (old & 1) == 0 &&
          __atomic_compare_exchange_n(&s->word, &old, old - 2 * n, 0,
                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
@@ -75,7 +75,7 @@ static inline int pkd__sem_acquire_fast(pkd_sem_t* s, uint32_t n) {
 static inline int pkd__sem_release_fast(pkd_sem_t* s, uint32_t n) {
   uint32_t old = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
 
-  /* (S2) release, pairs with (S1). */
+  /* (S2) release, pairs with (S1) and (S3). */
   return n - 1 < PKD_SEM_MAX - old / 2 && (old & 1) == 0 &&
          __atomic_compare_exchange_n(&s->word, &old, old + 2 * n, 0,
                                      __ATOMIC_RELEASE, __ATOMIC_RELAXED);

@@ -134,6 +134,40 @@ static void sem_weighted(int timed) {
   scenario_nobody_at(&s->sem);
 }
 
+/* Who is given two permits sees what was done before either, though it was asleep
+ * when the second came, and the first had come before it fell asleep. */
+static void gives_one(void* arg) {
+  int* done = arg;
+
+  *done = 1;
+  pkd_sem_release(&s->sem, 1);
+}
+
+static void takes_both(void* arg) {
+  (void)arg;
+  pkd_sem_acquire(&s->sem, 2);
+  explore_assert(s->found[0] + s->found[1] == 2);
+}
+
+static void wants_more(void* arg) {
+  int rc = pkd_sem_acquire_until(&s->sem, 3, SOON);
+
+  (void)arg;
+  explore_assert(rc == -ETIMEDOUT);
+}
+
+static void sem_of_two_givers(int with_one_who_leaves) {
+  start();
+  explore_spawn(gives_one, &s->found[0]);
+  explore_spawn(gives_one, &s->found[1]);
+  if (with_one_who_leaves)
+    explore_spawn(wants_more, NULL);
+  explore_spawn(takes_both, NULL);
+  explore_join();
+  explore_assert(pkd_sem_value(&s->sem) == 0);
+  scenario_nobody_at(&s->sem);
+}
+
 static pkd_sem_t* short_sem;
 
 static void acquires_and_frees(void* arg) {
@@ -509,6 +543,13 @@ const explore_scenario_t explore_locks[] = {
     {"sync/sem-try", sem, 2, OK, 0, DEEP},
     {"sync/sem-weighted", sem_weighted, 0, OK, 0, WIDE},
     {"sync/sem-weighted-timed", sem_weighted, 1, OK, 3, LATE_NARROW},
+    {"sync/sem-two-givers", sem_of_two_givers, 0, OK, 0, WIDE},
+    {"sync/sem-two-givers-timed",
+     sem_of_two_givers,
+     1,
+     OK,
+     0,
+     {.preemptions = 1, .timeouts = 1}},
     {"sync/sem-freed", sem_freed, 0, OK, 0, DEEP},
     {"sync/fair-mutex", fair, 0, OK, 0, DEEP},
     {"sync/fair-mutex-timed", fair, 1, OK, 3, LATE_NARROW},
