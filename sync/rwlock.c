@@ -340,8 +340,9 @@ void pkd__rwlock_updowngrade(pkd_rwlock_t* l) {
   uint32_t left;
 
   check_up("pkd_rwlock_updowngrade", l);
-  /* relaxed: who has U has only read, and goes on; its unlock releases */
-  left = pkd__add_relaxed(&l->word, PKD__RW_READER - PKD__RW_UPGRADABLE) +
+  /* (R2) release, pairs with (R1): what was done under U, for who has it next,
+   * perhaps before we give up the share that we keep */
+  left = pkd__add_release(&l->word, PKD__RW_READER - PKD__RW_UPGRADABLE) +
          PKD__RW_READER - PKD__RW_UPGRADABLE;
   if (must_look(pkd__rw_up_must_wake, left))
     pkd__rw_pass_left(l);

@@ -172,6 +172,14 @@ static void changes_under_up_fair(void* arg) {
   pkd_rwlock_upunlock_fair(&s->l);
 }
 
+static void passes_up_on(void* arg) {
+  (void)arg;
+  pkd_rwlock_uplock(&s->l);
+  change();
+  pkd_rwlock_updowngrade(&s->l);
+  pkd_rwlock_rdunlock(&s->l);
+}
+
 /* In vain, with a reader that stays. */
 static void gives_up_writing(void* arg) {
   (void)arg;
@@ -254,6 +262,7 @@ static const role_t plans[][4] = {
     {upgrades, reads_again, reads},
     {upgrades, reads_again, writes},
     {upgrades_or_leaves, reads_again, reads_again},
+    {passes_up_on, passes_up_on, changes_under_up},
 };
 
 static void meet(int plan, uint32_t policy) {
@@ -428,6 +437,7 @@ const explore_scenario_t explore_rwlock[] = {
     {"rwlock/downgrade-to-up", by_phases, 9, OK, 0, NARROW},
     {"rwlock/upgrade", by_phases, 10, OK, 0, NARROW},
     {"rwlock/two-upgrades", by_phases, 11, OK, 0, NARROW},
+    {"rwlock/up-passed-on", by_phases, 24, OK, 0, NARROW},
     {"rwlock/upgradable-waits", by_phases, 12, OK, 0, NARROW},
     {"rwlock/upgrader-leaves", by_phases, 13, OK, 3, LATE_NARROW},
     {"rwlock/upgrader-leaves-a-writer", by_phases, 14, OK, 3, LATE_NARROW},
