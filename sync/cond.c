@@ -22,7 +22,8 @@
  * Each waiter learns how it left the condition (by its unpark token if it was
  * woken, by its state if it was moved), since it may be late in either queue or
  * on its way to the lock. Who was signalled and then cannot have the lock in
- * time passes the signal on; one of a broadcast need not, all were called. */
+ * time passes the signal on; one of a broadcast need not, all were called. It has
+ * been called, so the condition may be gone: see pass_on(). */
 #include <parkade/cond.h>
 
 #include <parkade/lot.h>
@@ -95,12 +96,14 @@ static bool forget_absent(pkd_cond_t* c) {
   return pkd__forked() && !pkd_lot_unpark_filter(c, leave, forget, c).have_more;
 }
 
+static void pass_on(const struct wait* w);
+
 /* Late, and not holding the lock. */
 static int give_up(struct wait* w, uint64_t left_as, int why) {
   if (w->use->try_late(w->lock) == 0)
     return left_as == WAITING ? why : 0;
   if (left_as == SIGNALLED)
-    pkd_cond_signal(w->c);
+    pass_on(w);
   return PKD_ENOTHELD;
 }
 
@@ -201,6 +204,32 @@ static uint64_t called(void* arg, const pkd_unpark_result_t* result) {
   if (call->taken)
     return PKD__TOKEN_HANDOFF;
   return call->all ? BROADCAST : SIGNALLED;
+}
+
+/* The signal of one who is late goes to the next, if there is one. Whoever called us
+ * may know of nobody else who waits, and have freed the condition: it is touched
+ * only once somebody is seen who waits at a condition there, one that lives
+ * therefore, ours or a later one. If that one is used with the same lock it is told
+ * once too often, at worst. */
+static pkd_requeue_op_t wake_or_move_next(void* arg, pkd_waiter_t* oldest) {
+  uint64_t kind = oldest->token & 7;
+  bool waits_here = oldest->state == 0 &&
+                    oldest->token == pkd__cond_token((enum pkd__cond_kind)kind);
+
+  return waits_here ? wake_or_move(arg, oldest) : PKD_REQUEUE_ABORT;
+}
+
+static uint64_t called_next(void* arg, const pkd_unpark_result_t* result) {
+  const struct call* call = arg;
+
+  return call->use == NULL ? 0 : called(arg, result);
+}
+
+static void pass_on(const struct wait* w) {
+  struct call call = {w->c, w->lock, false, NULL, false};
+
+  pkd_lot_unpark_requeue(w->c, w->lock, wake_or_move_next, called_next,
+                         SIGNALLED, &call);
 }
 
 static size_t notify(pkd_cond_t* c, bool all) {

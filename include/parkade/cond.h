@@ -33,7 +33,8 @@ extern "C" {
 #endif
 
 /** A condition. Zeroed = nobody waits; never needs destroying. It may be freed
- * by any thread that knows nobody waits, right after a broadcast too. */
+ * by any thread that knows nobody waits, right after the broadcast, or the signal
+ * to the last one, that ended the waiting too. */
 typedef struct pkd_cond {
   void* lock; /* atomic; the lock of those who wait, NULL: nobody waits */
 } pkd_cond_t;

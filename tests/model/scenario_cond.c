@@ -207,6 +207,29 @@ static void calls_and_frees(void* arg) {
   pkd_mutex_unlock(&s->m);
 }
 
+/* The only one who waits is called: nobody does any more. */
+static void signals_and_frees(void* arg) {
+  (void)arg;
+  pkd_mutex_lock(&s->m);
+  s->items = 1;
+  pkd_cond_signal(short_lived);
+  explore_free(short_lived);
+  pkd_mutex_unlock(&s->m);
+}
+
+static void freed_after_signal(int unused) {
+  (void)unused;
+  start();
+  short_lived = explore_need(sizeof *short_lived);
+  explore_name(short_lived, sizeof *short_lived, "short-lived");
+  explore_spawn(waits_until_called, s);
+  explore_spawn(signals_and_frees, NULL);
+  explore_join();
+  explore_assert(s->m.word == 0);
+  scenario_nobody_at(short_lived);
+  finish();
+}
+
 static void freed_after_broadcast(int timed) {
   start();
   short_lived = explore_need(sizeof *short_lived);
@@ -299,6 +322,7 @@ const explore_scenario_t explore_cond[] = {
      {.preemptions = 3}},
     {"cond/freed-after-broadcast-timed", freed_after_broadcast, 1, OK, 3,
      LATE_NARROW},
+    {"cond/freed-after-signal", freed_after_signal, 0, OK, 3, LATE_WIDE},
     {"cond/reused-after-signal", reused, 0, OK, 3, LATE_WIDE},
     {"cond/reused-after-broadcast", reused, 1, OK, 3, LATE_WIDE},
     {.name = NULL},
