@@ -158,8 +158,13 @@ static int compete(struct attempt* a) {
 
 int pkd__rwlock_try(pkd_rwlock_t* l, int mode) {
   struct attempt a = {.l = l, .mode = (enum pkd__rw_mode)mode};
+  int rc = enter(&a);
 
-  return enter(&a);
+  if (rc == -EBUSY && pkd__forked()) { /* P may be left over from the parent */
+    pkd__rw_pass_gave_up(l);
+    rc = enter(&a);
+  }
+  return rc;
 }
 
 int pkd__rwlock_lock(pkd_rwlock_t* l, int mode, const pkd_cancel_t* cancel,

@@ -258,6 +258,36 @@ static void a_child_of_fork_has_the_lock_and_nobody_waiting(void** state) {
   assert_int_equal(l.word, 0);
 }
 
+/* A try in the child is not refused for the sake of who is not here. */
+static void a_child_of_fork_can_try_at_once(void** state) {
+  pkd_rwlock_t l = PKD_RWLOCK_INIT;
+  struct hand writer = {0};
+  int status = -1;
+  pid_t child;
+
+  (void)state;
+  pkd_rwlock_rdlock(&l);
+  reach_and_wait(&writer, &l, WRITE);
+  child = fork();
+  if (child == 0) {
+    if (pkd_rwlock_tryrdlock(&l) != 0)
+      _exit(1);
+    pkd_rwlock_rdunlock(&l);
+    pkd_rwlock_rdunlock(&l);
+    if (pkd_rwlock_tryuplock(&l) != 0)
+      _exit(2);
+    pkd_rwlock_upunlock(&l);
+    _exit(pkd_rwlock_trywrlock(&l) == 0 ? 0 : 3);
+  }
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+  pkd_rwlock_rdunlock(&l);
+  let_go(&writer);
+  drop(&writer);
+  assert_int_equal(l.word, 0);
+}
+
 static pkd_rwlock_t late_lock = PKD_RWLOCK_INIT;
 static pthread_key_t late_key;
 static int late_writes;
@@ -394,6 +424,7 @@ int main(void) {
       cmocka_unit_test(more_readers_than_can_be_counted_are_refused),
       cmocka_unit_test(misuse_stops_the_program_with_one_line),
       cmocka_unit_test(a_child_of_fork_has_the_lock_and_nobody_waiting),
+      cmocka_unit_test(a_child_of_fork_can_try_at_once),
       cmocka_unit_test(destructors_of_a_thread_may_write),
       cmocka_unit_test(a_reader_that_has_left_lets_strangers_alone),
       cmocka_unit_test(a_section_is_unlocked_however_it_is_left),
