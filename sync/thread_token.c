@@ -22,7 +22,7 @@ static _Thread_local struct place {
   pkd_waiter_t note;   /* queued at its own address; token: the number */
   pkd_parker_t parker; /* word: TOKEN, and CANCELLED while a cancel is on */
   uint64_t number;     /* 0: not noted yet */
-  bool in_child;       /* noted in the child of a fork */
+  uint32_t forks;      /* before it was noted */
   bool ended;
   struct pkd__exit_note exit;
 } here;
@@ -47,11 +47,11 @@ static bool note_thread(void) {
       return false;
     here.number =
         pkd__add_relaxed(&threads, 1) + 1; /* relaxed: just a number */
-  } else if (pkd__queued(&here.note) && here.in_child == pkd__forked()) {
+  } else if (pkd__queued(&here.note) && here.forks == pkd__forks()) {
     return true;
   }
   /* For the first time, or anew in the child of a fork: the lot is empty there. */
-  here.in_child = pkd__forked();
+  here.forks = pkd__forks();
   here.note = (pkd_waiter_t){0};
   here.note.token = here.number;
   pkd_lot_enqueue(&here, &here.note, NULL, NULL);

@@ -410,6 +410,17 @@ static void a_thread_keeps_its_handle_though_its_bucket_was_held(void** state) {
   assert_int_equal(pkd_thread_park(0), 0);
 }
 
+static void have_a_child_while_the_bucket_is_held(void) {
+  MUST(run_in_child_of_held(pkd_thread_self().place, park_with_own_token) == 0);
+}
+
+static void a_thread_keeps_its_handle_in_a_childs_child(void** state) {
+  (void)state;
+  if (PKD_TEST_SLOW)
+    skip();
+  assert_int_equal(run_in_child(have_a_child_while_the_bucket_is_held), 0);
+}
+
 static void have_a_child(void) {
   find_an_empty_lot();
   MUST(run_in_child(find_an_empty_lot) == 0);
@@ -431,6 +442,7 @@ int main(void) {
       cmocka_unit_test(a_bucket_held_at_the_fork_is_free_in_the_child),
       cmocka_unit_test(who_stood_in_a_held_bucket_can_queue_in_the_child),
       cmocka_unit_test(a_thread_keeps_its_handle_though_its_bucket_was_held),
+      cmocka_unit_test(a_thread_keeps_its_handle_in_a_childs_child),
       cmocka_unit_test(children_of_a_busy_parent_find_no_lock_held),
       cmocka_unit_test(a_childs_child_is_a_child),
   };
