@@ -19,6 +19,7 @@
 #include "bucket.h"
 
 #include "check.h"
+#include "hook.h"
 #include "os/os.h"
 #include "panic.h"
 #include "spin.h"
@@ -131,6 +132,8 @@ bool pkd__forked(void) {
 /* What a locked bucket held is in no order: it is not touched, and says still that
  * it stands there. */
 static void start_empty(void) {
+  const struct pkd__hooks* hooks = pkd__hooked();
+
   for (unsigned i = 0; i < PKD_BUCKETS; i++) {
     if (buckets[i].lock != 0 || buckets[i].root != NULL) {
       if (buckets[i].lock == 0)
@@ -142,6 +145,8 @@ static void start_empty(void) {
     }
   }
   pkd__store_relaxed(&forks, pkd__forks() + 1); /* relaxed: the only thread */
+  if (hooks != NULL)
+    hooks->forked();
 }
 
 __attribute__((constructor)) static void watch_forks(void) {

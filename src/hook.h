@@ -21,6 +21,8 @@ struct pkd__hooks {
   /* It runs the initializer of `once`; and it has done so. */
   void (*once_runs)(const void* once);
   void (*once_ends)(const void* once);
+  /* This is the child of a fork, and has no other thread yet. */
+  void (*forked)(void);
 };
 
 extern const struct pkd__hooks* pkd__hooks; /* atomic; NULL: nobody watches */

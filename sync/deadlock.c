@@ -21,7 +21,6 @@
 #include <parkade/rwlock.h>
 
 #include "atomic.h"
-#include "bucket.h"
 #include "hook.h"
 #include "os/os.h"
 
@@ -37,7 +36,6 @@ static uint64_t wishes; /* so far */
 static size_t missed;   /* atomic */
 static pkd_deadlock_cb report_cb;
 static void* report_data;
-static bool in_child;
 
 static _Thread_local bool inside; /* this thread is at work here */
 static _Thread_local struct pkd__record* mine;
@@ -60,9 +58,12 @@ static void leave_thread(struct pkd__exit_note* note) {
 }
 
 /* In the child of a fork the other threads are gone, and so may be the one that
- * held the guard. */
+ * held the guard: what it was changing is in no order then. */
 static void start_over_in_child(void) {
-  in_child = true;
+  if (pkd_mutex_is_locked(&guard)) {
+    pkd__order_clear();
+    pkd__ring_clear();
+  }
   guard = (pkd_mutex_t)PKD_MUTEX_INIT;
   for (size_t i = 0; i < pkd__records_used; i++)
     if (&pkd__records[i] != mine)
@@ -90,8 +91,6 @@ static bool enter(void) PKD__ANALYSIS(try_acquire_capability(true, guard)) {
   if (inside || gone || pkd__load_relaxed(&pkd__watching) == 0)
     return false;
   inside = true;
-  if (pkd__forked() && !in_child)
-    start_over_in_child();
   pkd_mutex_lock(&guard);
   if (mine == NULL) {
     at_exit.leave = leave_thread;
@@ -158,8 +157,9 @@ static void on_once_ends(const void* once) {
   pkd__watch_drop(once, PKD__WATCH_EXCLUSIVE);
 }
 
-static const struct pkd__hooks hooks = {on_sleep, on_awake, on_once_runs,
-                                        on_once_ends};
+static const struct pkd__hooks hooks = {
+    on_sleep, on_awake, on_once_runs, on_once_ends, start_over_in_child,
+};
 
 /* --- what the headers say ----------------------------------------------------------- */
 
@@ -298,6 +298,15 @@ void pkd__watch_turn(const void* object, unsigned from, unsigned to) {
   leave(NULL);
 }
 
+/* For a switch. The hooks are in from the first on, lest a child finds the guard
+ * held, and stay in when the watch is off, which they look at themselves: a sleeper
+ * may be between the two. */
+static void lock_guard(void) PKD_ACQUIRE(guard) {
+  /* (H2) release, pairs with (H1). */
+  pkd__store_release(&pkd__hooks, &hooks);
+  pkd_mutex_lock(&guard);
+}
+
 /* --- the public switches ------------------------------------------------------------- */
 
 int pkd_deadlock_watch(int on) {
@@ -305,7 +314,7 @@ int pkd_deadlock_watch(int on) {
 
   inside = true;
   pkd__report_prepare();
-  pkd_mutex_lock(&guard);
+  lock_guard();
   was = pkd__load_relaxed(&pkd__watching); /* relaxed: under the guard */
   if (was != (on != 0)) {
     for (size_t i = 0; i < pkd__records_used; i++) {
@@ -316,9 +325,6 @@ int pkd_deadlock_watch(int on) {
     }
     pkd__order_clear();
     pkd__ring_clear();
-    /* (H2) release, pairs with (H1). It stays in when the watch is off, which
-     * the hooks look at themselves: a sleeper may be between the two. */
-    pkd__store_release(&pkd__hooks, &hooks);
     pkd__store_relaxed(&pkd__watching,
                        (uint8_t)(on != 0)); /* relaxed: a hint */
   }
@@ -329,7 +335,7 @@ int pkd_deadlock_watch(int on) {
 
 void pkd_deadlock_on_report(pkd_deadlock_cb cb, void* data) {
   inside = true;
-  pkd_mutex_lock(&guard);
+  lock_guard();
   report_cb = cb;
   report_data = data;
   pkd_mutex_unlock(&guard);

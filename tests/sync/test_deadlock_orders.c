@@ -365,6 +365,45 @@ static void a_forked_child_is_watched_anew(void** state) {
   assert_verdict(0, 0);
 }
 
+/* Its threads work at the watch too while it has children of its own. */
+static void have_watched_children(void) {
+  struct crew crew;
+
+  crew_start(&crew, 3, nest_for_ever, NULL);
+  for (int i = 0; i < 20; i++)
+    if (run_in_child(contradict_in_the_child) != 0)
+      _exit(1);
+  count_up(&stop_nesting);
+  crew_join(&crew);
+}
+
+static void a_childs_child_is_watched_anew(void** state) {
+  (void)state;
+  if (PKD_TEST_SLOW)
+    skip();
+  stop_nesting = 0;
+  assert_int_equal(run_in_child(have_watched_children), 0);
+}
+
+static void switch_it_off_and_on(void) {
+  pkd_deadlock_watch(0);
+  pkd_deadlock_on_report(on_report, NULL);
+  pkd_deadlock_watch(1);
+  contradict_in_the_child();
+}
+
+static void a_forked_child_can_switch_it(void** state) {
+  struct crew crew;
+
+  (void)state;
+  stop_nesting = 0;
+  crew_start(&crew, 3, nest_for_ever, NULL);
+  for (int i = 0; i < 20; i++)
+    assert_int_equal(run_in_child(switch_it_off_and_on), 0);
+  count_up(&stop_nesting);
+  crew_join(&crew);
+}
+
 /* --- without a callback, without a call ------------------------------------------------ */
 
 static void stop_once_it_is_told(void* arg, unsigned number) {
@@ -440,6 +479,8 @@ int main(int argc, char** argv) {
       TEST(a_market_in_good_order_raises_no_alarm),
       TEST(threads_that_end_make_room_for_others),
       TEST(a_forked_child_is_watched_anew),
+      TEST(a_childs_child_is_watched_anew),
+      TEST(a_forked_child_can_switch_it),
       TEST(reports_go_to_stderr),
       TEST(the_environment_switches_it_on),
   };
