@@ -80,12 +80,16 @@ void pkd__report(const struct pkd__finding* finding, pkd_deadlock_cb cb,
   void* frames[PKD__FRAMES_MAX];
   pkd_deadlock_report_t report = {finding->verdict, finding->count,
                                   finding->steps, frames, 0};
+  /* Who is about to sleep is queued already, and must not vanish: to write is a
+   * point of cancellation. */
+  int cancel = pkd__os_forbid_cancel();
 
   report.depth = (size_t)pkd__os_backtrace(frames, PKD__FRAMES_MAX);
   if (cb != NULL)
     cb(data, &report);
   else
     print(&report);
+  pkd__os_allow_cancel(cancel);
 }
 
 void pkd__report_prepare(void) {

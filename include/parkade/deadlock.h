@@ -86,7 +86,8 @@ typedef struct pkd_deadlock_report {
 
 /** Told of a deadlock, in the thread that completes it, before it sleeps, with
  * nothing of the library locked. The report lives until it returns. It may use
- * any lock that is not part of the report; what it locks is not watched. */
+ * any lock that is not part of the report; what it locks is not watched. The thread
+ * cannot be cancelled meanwhile. */
 typedef void (*pkd_deadlock_cb)(void* data,
                                 const pkd_deadlock_report_t* report);
 

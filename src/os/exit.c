@@ -52,6 +52,17 @@ int pkd__os_at_thread_exit(struct pkd__exit_note* note) {
   return -pthread_setspecific(key, note);
 }
 
+int pkd__os_forbid_cancel(void) {
+  int before;
+
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+  return before;
+}
+
+void pkd__os_allow_cancel(int before) {
+  pthread_setcancelstate(before, NULL);
+}
+
 #if defined(__GLIBC__)
 
 void pkd__os_at_lost_frames(void (*give_back)(void)) {

@@ -67,6 +67,11 @@ int pkd__os_at_thread_exit(struct pkd__exit_note* note);
  * nothing. Always the same function; calling this again is harmless. */
 void pkd__os_at_lost_frames(void (*give_back)(void));
 
+/** From here on the calling thread is not cancelled.
+ * @return for pkd__os_allow_cancel(), which makes it as it was */
+int pkd__os_forbid_cancel(void);
+void pkd__os_allow_cancel(int before);
+
 /** The calling thread's stack, innermost first. May allocate the first time.
  * @return how many frames; 0 where it cannot be had */
 int pkd__os_backtrace(void** frames, int max);

@@ -57,6 +57,42 @@ static void what_a_report_locks_is_not_watched(void** state) {
   assert_verdict(0, 0);
 }
 
+/* As a callback that writes, or the report on stderr. */
+static void be_a_point_of_cancellation(void* data,
+                                       const pkd_deadlock_report_t* report) {
+  (void)report;
+  count_up(data);
+  pthread_testcancel();
+}
+
+static void* wait_for_myself_cancelled(void* arg) {
+  (void)arg;
+  pkd_mutex_lock(&a);
+  pthread_cancel(pthread_self());
+  pkd_mutex_lock_for(&a, 10 * MS);
+  pkd_mutex_unlock(&a);
+  pthread_testcancel();
+  return NULL;
+}
+
+/* A thread that is cancelled in a report would leave its place in the queue to
+ * whatever comes to lie where its stack was. */
+static void who_is_cancelled_is_not_so_in_a_report(void** state) {
+  unsigned reports = 0;
+  void* result = NULL;
+  pthread_t thread;
+
+  (void)state;
+  pkd_deadlock_on_report(be_a_point_of_cancellation, &reports);
+  assert_int_equal(
+      pthread_create(&thread, NULL, wait_for_myself_cancelled, NULL), 0);
+  pthread_join(thread, &result);
+  assert_ptr_equal(result, PTHREAD_CANCELED);
+  assert_int_equal(reports, 1);
+  assert_int_equal(waiting_at(&a), 0);
+  assert_false(pkd_mutex_is_locked(&a));
+}
+
 static void what_is_said_while_it_is_off_is_not_kept(void** state) {
   (void)state;
   nest(&a, &b);
@@ -424,6 +460,7 @@ static void an_empty_variable_or_zero_leaves_it_off(void** state) {
 int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
       TEST(what_a_report_locks_is_not_watched),
+      TEST(who_is_cancelled_is_not_so_in_a_report),
       TEST(what_is_said_while_it_is_off_is_not_kept),
       TEST(an_initializer_is_known_without_its_call),
       TEST(what_it_has_not_seen_taken_it_lets_be),
