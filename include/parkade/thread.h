@@ -13,6 +13,9 @@
  *
  * A handle is a value. It may be copied, kept and used for ever: once its thread
  * has ended, unpark says so. No handle ever comes to mean another thread.
+ * For that a thread that parks, or asks for its handle, does so for the first time
+ * before it ends, or in the first round of its destructors (pthread_key_create): of
+ * one that begins with it later, the library does not learn that it has ended.
  *
  * Source: LockSupport of Java, thread::park of Rust. */
 #ifndef PARKADE_THREAD_H
