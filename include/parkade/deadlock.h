@@ -164,7 +164,8 @@ PKD_API void pkd__watch_turn(const void* object, unsigned from, unsigned to);
 #ifdef PKD_DEADLOCK
 
 static inline int pkd__is_watched(void) {
-  return __builtin_expect(__atomic_load_n(&pkd__watching, __ATOMIC_RELAXED), 0);
+  return __builtin_expect(
+             __atomic_load_n(&pkd__watching, __ATOMIC_RELAXED) != 0, 0) != 0;
 }
 
 static inline void* pkd__wanting(const void* object, unsigned kind,
