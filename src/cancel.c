@@ -3,15 +3,17 @@
  * cancel.c - the token that ends waits: a word, and the lot's queue at it.
  *
  * Whatever is linked to a token is a waiter at the token's address. To fire is
- * to set the word and wake them all: the lot's order of "look, then queue"
- * against "set, then dequeue" is what keeps a link from falling between, and a
- * wake function is what calls back. A child is a link of its parent, so a tree
+ * to set the word and wake each: the lot's order of "look, then queue" against
+ * "set, then dequeue" is what keeps a link from falling between, and a wake
+ * function is what calls back. A child is a link of its parent, so a tree
  * needs nothing of its own.
  *
  * A link is either taken out of the queue by unlink, or chosen by fire, never
  * both. Chosen, it belongs to the firing thread until link->fired is woken: that
- * wake is its last touch, and unlink waits for it. In the child of a fork there is
- * no firing thread of its parent's, and nothing to wait for. */
+ * wake is its last touch, and unlink waits for it. One link is chosen at a time:
+ * those behind it can leave while its callback runs, which may need a lock that one
+ * of them has been granted. In the child of a fork there is no firing thread of its
+ * parent's, and nothing to wait for. */
 #include <parkade/cancel.h>
 
 #include "atomic.h"
@@ -58,7 +60,8 @@ int pkd_cancel_fire(pkd_cancel_t* c) {
   /* (C1) release, pairs with (C2): who finds it fired sees why. */
   if (pkd__exchange_release(&c->fired, 1) != 0)
     return 0;
-  pkd_lot_unpark_all(c, 0);
+  while (pkd_lot_unpark_one(c, NULL, NULL).unparked != 0) {
+  }
   return 1;
 }
 

@@ -479,6 +479,31 @@ static void cancelled_lock(int unused) {
   scenario_nobody_at(&s->cancel);
 }
 
+/* A callback needs what one who is tied to the same token may have been granted. */
+static void uses_fair_when_fired(pkd_cancel_link_t* link) {
+  (void)link;
+  pkd_fair_mutex_lock(&s->fair);
+  pkd_fair_mutex_unlock(&s->fair);
+}
+
+static void cancelled_lock_and_callback(int unused) {
+  pkd_cancel_link_t* link;
+
+  (void)unused;
+  start();
+  link = explore_need(sizeof *link);
+  link->fire = uses_fair_when_fired;
+  pkd_cancel_link(&s->cancel, link);
+  spawn(holds_fair, 1);
+  spawn(cancellable_section, 1);
+  spawn(fires, 1);
+  explore_join();
+  explore_assert(pkd_cancel_unlink(link) == -ECANCELED);
+  explore_assert(s->fair.word == 0);
+  scenario_nobody_at(&s->fair);
+  scenario_nobody_at(&s->cancel);
+}
+
 static void waits_for_token(void* arg) {
   (void)arg;
   pkd_cancel_wait(&s->cancel, PKD_FOREVER);
@@ -573,6 +598,8 @@ const explore_scenario_t explore_locks[] = {
     {"sync/token-timed", token, WAIT_IN_TIME, OK, 3, LATE_DEEP},
     {"sync/token-timed-of-two", token, BOTH_WAIT_IN_TIME, OK, 3, LATE_NARROW},
     {"sync/cancelled-lock", cancelled_lock, 0, OK, 3, WIDE},
+    {"sync/cancelled-lock-and-callback", cancelled_lock_and_callback, 0, OK, 3,
+     WIDE},
     {"sync/cancelled-event", cancelled_event, 0, OK, 1, WIDE},
     {"sync/cancelled-event-timed", cancelled_event, 1, OK, 3, LATE_NARROW},
     {.name = NULL},

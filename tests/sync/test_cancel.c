@@ -47,6 +47,54 @@ static void closing_a_root_twice_does_nothing(void** state) {
 
 /* --- links ----------------------------------------------------------------- */
 
+/* A callback that needs a mutex, which somebody tied to the same token waits for. */
+struct needy {
+  pkd_cancel_link_t link; /* first */
+  pkd_cancel_t c;
+  pkd_mutex_t m;
+  unsigned inside;
+  int fired_rc, waiter_rc;
+};
+
+static void lock_m(pkd_cancel_link_t* link) {
+  struct needy* n = (struct needy*)link;
+
+  count_up(&n->inside);
+  n->fired_rc = pkd_mutex_lock_for(&n->m, 5 * SECOND);
+  if (n->fired_rc == 0)
+    pkd_mutex_unlock(&n->m);
+}
+
+static void wait_or_fire(void* arg, unsigned number) {
+  struct needy* n = arg;
+
+  if (number == 1) {
+    pkd_cancel_fire(&n->c);
+    return;
+  }
+  n->waiter_rc = pkd_mutex_lock_cancellable(&n->m, &n->c, PKD_FOREVER);
+  if (n->waiter_rc == 0)
+    pkd_mutex_unlock(&n->m);
+}
+
+static void who_has_been_granted_waits_for_no_callback_of_others(void** state) {
+  struct needy n = {.link.fire = lock_m, .fired_rc = 1, .waiter_rc = 1};
+  struct crew crew;
+
+  (void)state;
+  assert_int_equal(pkd_cancel_link(&n.c, &n.link), 0);
+  pkd_mutex_lock(&n.m);
+  crew_start(&crew, 1, wait_or_fire, &n);
+  WAIT_FOR(waiting_at(&n.m) == 1 && waiting_at(&n.c) == 2);
+  crew_add(&crew);
+  WAIT_FOR(count_of(&n.inside) == 1 && waiting_at(&n.m) == 2);
+  pkd_mutex_unlock_fair(&n.m); /* to the one who is tied to the token */
+  crew_join(&crew);
+  assert_int_equal(n.waiter_rc, 0);
+  assert_int_equal(n.fired_rc, 0);
+  assert_int_equal(pkd_cancel_unlink(&n.link), -ECANCELED);
+}
+
 struct bell {
   pkd_cancel_link_t link; /* first */
   unsigned rung;
@@ -535,6 +583,7 @@ int main(int argc, char** argv) {
       cmocka_unit_test(a_link_can_be_used_again),
       cmocka_unit_test(a_link_of_two_tokens_stops_the_program),
       cmocka_unit_test(unlink_waits_for_a_callback_under_way),
+      cmocka_unit_test(who_has_been_granted_waits_for_no_callback_of_others),
       cmocka_unit_test(firing_a_node_fires_exactly_its_subtree),
       cmocka_unit_test(a_closed_child_is_left_alone),
       cmocka_unit_test(a_child_of_a_fired_parent_is_born_fired),
