@@ -26,6 +26,10 @@
  * is sizeof(T) and at most 8 bytes more, and so aligned that it may be copied
  * word by word.
  *
+ * In the child of a fork a change that another thread of the parent was making never
+ * ends: fork while nobody changes a cell that the child uses (one of a machine word
+ * is no matter).
+ *
  * Source: the sequence lock of Linux, with the orders of Boehm's "Can seqlocks get
  * along with programming language memory models?". */
 #ifndef PARKADE_CELL_H

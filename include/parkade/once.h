@@ -12,7 +12,11 @@
  * An initializer may leave by pthread_exit, by cancellation of its thread or by
  * a C++ exception, where those unwind the stack (as with glibc): that counts as a
  * failure. It must not leave by longjmp. An initializer that calls its own once
- * would wait for itself; it is told so instead. */
+ * would wait for itself; it is told so instead.
+ *
+ * In the child of a fork an initializer that another thread of the parent was in
+ * never ends, and who waits for it waits for ever. One that forks is done in both;
+ * but in the child it is not told if it calls its own once. */
 #ifndef PARKADE_ONCE_H
 #define PARKADE_ONCE_H
 
