@@ -29,6 +29,7 @@ static void prepare(struct entry* entry, pkd_req_t* req, void* object,
 static void set_deadline(const struct entry* entry, struct pkd__home* home,
                          uint64_t ms);
 static int take(struct entry* entry, bool locked);
+static bool could_take(const struct entry* entry, uint64_t word);
 static int take_ahead(struct entry* entry);
 static int take_now(struct entry* entry);
 static pkd_unpark_op_t pass_away(void* arg, pkd_waiter_t* waiter);
@@ -204,11 +205,13 @@ static void prepare(struct entry* entry, pkd_req_t* req, void* object,
  * and only under the lot's lock. */
 static int take(struct entry* entry, bool locked) {
   const struct pkd__face* face = entry->face;
+  uint64_t token;
 
   if (face->in_lot != NULL) {
     entry->grant = PKD__ADMITTED;
     return face->in_lot->start(entry->req, false);
   }
+  token = entry->req->waiter.token;
   for (;;) {
     uint64_t old = pkd__word(face, entry->object);
     uint64_t word = old;
@@ -227,7 +230,17 @@ static int take(struct entry* entry, bool locked) {
       return UV_EAGAIN;
     if (pkd__word_cas(face, entry->object, old, word))
       return 0;
+    entry->req->waiter.token = token; /* it has not got what admit() says */
   }
+}
+
+/* Could it take it now? It goes on wanting what it wants, whatever admit() says. */
+static bool could_take(const struct entry* entry, uint64_t word) {
+  uint64_t token = entry->req->waiter.token;
+  unsigned grant = entry->face->admit(&word, entry->req);
+
+  entry->req->waiter.token = token;
+  return grant != PKD__REFUSED;
 }
 
 /* Takes it without waiting. Who climbs goes before those who wait, and while
@@ -297,16 +310,15 @@ static int enter(void* arg) {
   struct entry* entry = arg;
   const struct pkd__face* face = entry->face;
   uint64_t old;
-  uint64_t word;
 
   do {
     entry->verdict = take(entry, true);
     if (entry->verdict != UV_EAGAIN)
       return 0;
-    old = word = pkd__word(face, entry->object);
+    old = pkd__word(face, entry->object);
     /* What take() missed may have come back meanwhile: then look again. */
   } while (!(old & face->queued) &&
-           ((old & face->closed) || face->admit(&word, entry->req) ||
+           ((old & face->closed) || could_take(entry, old) ||
             !announce(entry, old)));
   if (old & face->queued)
     announce(entry, old);

@@ -155,6 +155,39 @@ static void event_cancelled(int unused) {
   scenario_nobody_at(&s->event);
 }
 
+/* One notification, and two who take it: one of them passes. */
+static void takes_notice(void* arg) {
+  int rc = pkd_async_event_try_wait(arg, &s->event);
+
+  explore_assert(rc == 0 || rc == UV_EBUSY);
+  s->met[explore_self()] = rc == 0;
+}
+
+static void waits_for_notice(void* arg) {
+  explore_assert(pkd_async_event_wait_blocking(arg, &s->event, PKD_FOREVER) ==
+                 0);
+  s->met[explore_self()] = 1;
+}
+
+static void event_noticed(int waits) {
+  pkd_req_t* req[3];
+
+  start();
+  for (int i = 0; i < 3; i++)
+    req[i] = explore_need(sizeof *req[i]);
+  if (waits) {
+    explore_spawn(waits_for_notice, req[0]);
+    explore_spawn(notifies, NULL);
+  } else {
+    pkd_async_event_notify_one(&s->event);
+    explore_spawn(takes_notice, req[0]);
+    explore_spawn(takes_notice, req[1]);
+  }
+  cast_finish();
+  explore_assert(s->met[1] + s->met[2] == 1);
+  explore_assert(pkd_async_event_try_wait(req[2], &s->event) == UV_EBUSY);
+}
+
 /* --- what is done once --------------------------------------------------- */
 
 static void initialize(pkd_req_t* req, int status) {
@@ -339,6 +372,8 @@ const explore_scenario_t explore_objects[] = {
     {"loops/event", event, 0, OK, 0, NARROW},
     {"loops/event-and-thread", event, 1, OK, 0, NARROW},
     {"loops/event-cancelled", event_cancelled, 0, OK, 0, NARROW},
+    {"loops/event-noticed-by-two", event_noticed, 0, OK, 0, WIDE},
+    {"loops/event-noticed-late", event_noticed, 1, OK, 0, WIDE},
     {"loops/once", once, 0, OK, 0, WIDE},
     {"loops/once-and-thread", once, 1, OK, 0, NARROW},
     {"loops/once-is-done", once_is_done, 0, OK, 3, DEEP},
