@@ -96,8 +96,6 @@ void pkd__leave(void* object, enum pkd__kind kind, int64_t amount) {
 int pkd__leave_by(void* object, enum pkd__kind kind, int64_t amount,
                   const struct pkd__home* home, pkd_req_t* ticket) {
   const struct pkd__face* face = pkd__face_of(kind);
-  const struct pkd__home* near =
-      home != NULL && pkd__home_is_here(home) ? home : NULL;
   uint64_t word = pkd__word(face, object);
 
   while ((word & face->queued) == 0) {
@@ -109,10 +107,11 @@ int pkd__leave_by(void* object, enum pkd__kind kind, int64_t amount,
     }
     word = pkd__word(face, object);
   }
-  return leave_queue(object, face, amount, near, ticket);
+  return leave_queue(object, face, amount, home, ticket);
 }
 
-/* Gives back to those who wait. */
+/* Gives back to those who wait. `near` is not touched before it is sure that the
+ * ticket keeps it: another may have given it back, and the loop may be gone. */
 static int leave_queue(void* object, const struct pkd__face* face,
                        int64_t amount, const struct pkd__home* near,
                        pkd_req_t* ticket) {
@@ -241,7 +240,8 @@ static bool see(struct round* round, enum pkd__kind kind) {
   round->owed = false;
   /* A close that needs several rounds is not overtaken by a grant. */
   round->close |= (round->word & round->face->closed) != 0;
-  if ((round->word & round->face->overtakes) == 0 || round->close)
+  if ((round->word & round->face->overtakes) == 0 || round->close ||
+      (round->near != NULL && !pkd__home_is_here(round->near)))
     round->near = NULL;
   return true;
 }

@@ -131,6 +131,25 @@ static void ticket_outlives(int unused) {
   cast_finish();
 }
 
+/* Nor when it is shown by two at once. */
+static void thread_may_give_back(void* unused) {
+  pkd_req_t* theirs = cast_await_known();
+
+  (void)unused;
+  shows(theirs, 0);
+}
+
+static void outlives_shown_twice(int unused) {
+  (void)unused;
+  cast_start();
+  cast_loop(loop_leaves_ticket);
+  explore_spawn(thread_may_give_back, NULL);
+  explore_spawn(thread_shows, NULL);
+  explore_join();
+  explore_assert(shown[0] + shown[1] == UV_EPERM);
+  cast_finish();
+}
+
 /* The request is used again as soon as its ticket was given back. */
 static void loop_locks_again(void* arg) {
   task_t* task = arg;
@@ -161,6 +180,8 @@ const explore_scenario_t explore_passed[] = {
     {"async/ticket-travels", travelling_ticket, 0, OK, 0, DEEP},
     {"async/ticket-travels-to-loop", travelling_ticket, 1, OK, 0, NARROW},
     {"loops/ticket-outlives", ticket_outlives, 0, OK, 0, DEEP},
+    {"loops/ticket-outlives-shown-twice", outlives_shown_twice, 0, OK, 0,
+     NARROW},
     {"loops/request-again", request_again, 0, OK, 0, WIDE},
     {.name = NULL},
 };
