@@ -97,7 +97,10 @@ int pkd_async_rwlock_unlock(pkd_req_t* req, pkd_async_rwlock_t* lock) {
 
   if (req == NULL || lock == NULL)
     return UV_EINVAL;
-  err = pkd__disown(req, lock, PKD__KIND_RWLOCK);
+  /* It has no mode while it is handed over. */
+  err = mode == PKD_ASYNC_RWLOCK_NONE
+            ? UV_EPERM
+            : pkd__disown(req, lock, PKD__KIND_RWLOCK);
   if (err == 0)
     (void)pkd__quick_leave(&pkd__face_rwlock, PKD__KIND_RWLOCK, &quick_calls,
                            lock, mode, NULL, NULL);

@@ -160,6 +160,7 @@ const explore_scenario_t explore_ticket[] = {
     {"ticket/permits-and-waiter", twice, 100 + SEM, OK, 3, NARROW},
     {"ticket/rwlock", twice, RWLOCK, OK, 3, WIDE},
     {"ticket/rwlock-and-waiter", twice, 100 + RWLOCK, OK, 3, NARROW},
+    {"ticket/rwlock-handed-over", twice, 10 + RWLOCK, OK, 3, WIDE},
     {"ticket/key", twice, KEYED, OK, 3, WIDE},
     {"ticket/key-handed-over", twice, 10 + KEYED, OK, 3, WIDE},
     {"ticket/key-handed-over-twice", twice, 20 + KEYED, OK, 3, WIDE},
