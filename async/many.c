@@ -326,10 +326,10 @@ static int check(pkd_many_t* many, const pkd_many_item_t* items, size_t count) {
   for (size_t i = 0; i < count; i++) {
     int err = pkd__req_startable(&items[i].req);
 
+    if (err == 0)
+      err = pkd__take_check(&items[i].take);
     if (err != 0)
       return err;
-    if (items[i].take.object == NULL)
-      return UV_EINVAL;
     for (size_t j = 0; j < i; j++) {
       if (pkd__take_same(&items[i].take, &items[j].take))
         return UV_EINVAL;

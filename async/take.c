@@ -8,6 +8,24 @@
 
 #include <string.h>
 
+int pkd__take_check(const pkd_take_t* take) {
+  if (take->object == NULL)
+    return UV_EINVAL;
+  switch (take->kind) {
+  case PKD__TAKE_MUTEX:
+    return 0;
+  case PKD__TAKE_PERMITS:
+    return pkd__sem_check(take->object, (uint32_t)take->amount);
+  case PKD__TAKE_KEY:
+    return (take->key == NULL && take->amount != 0) ||
+                   take->amount > PKD_ASYNC_KEY_MAX
+               ? UV_EINVAL
+               : 0;
+  default:
+    return UV_EINVAL;
+  }
+}
+
 int pkd__take_start(pkd_loop_t* loop, pkd_req_t* req, const pkd_take_t* take,
                     pkd_req_cb cb) {
   switch (take->kind) {

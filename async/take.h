@@ -8,6 +8,9 @@
 
 #include <stdbool.h>
 
+/** Can it be had at all? @return 0 or UV_EINVAL */
+int pkd__take_check(const pkd_take_t* take);
+
 int pkd__take_start(pkd_loop_t* loop, pkd_req_t* req, const pkd_take_t* take,
                     pkd_req_cb cb);
 int pkd__take_try(pkd_req_t* req, const pkd_take_t* take);

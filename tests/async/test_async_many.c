@@ -320,6 +320,31 @@ static void what_makes_no_sense_is_refused(void** state) {
   assert_int_equal(pkd_many_unlock(&many), 0);
 }
 
+/* Wherever it stands among the others: it is returned, and nobody is told. */
+static void what_cannot_be_had_is_refused_at_once(void** state) {
+  pkd_take_t never[4] = {
+      pkd_take_permits(&sem, 4), pkd_take_key(&keyed, NULL, 2),
+      pkd_take_key(&keyed, "x", (size_t)PKD_ASYNC_KEY_MAX + 1),
+      (pkd_take_t){.object = &b}};
+
+  (void)state;
+  fresh();
+  pkd_async_sem_init(&sem, 3, 3);
+  for (size_t i = 0; i < LENGTH(never); i++) {
+    pkd_many_t many = {0};
+    pkd_many_item_t items[2] = {{.take = pkd_take_key(&keyed, "aa", 2)},
+                                {.take = never[i]}};
+
+    assert_int_equal(pkd_many_trylock(&many, items, 2), UV_EINVAL);
+    assert_int_equal(
+        pkd_many_lock(&loop, &many, items, 2, PKD_NO_TIMEOUT, told), UV_EINVAL);
+    assert_int_equal(pkd_loop_pending(&loop), 0);
+    assert_int_equal(pkd_many_lock_blocking(&many, items, 2, PKD_FOREVER),
+                     UV_EINVAL);
+  }
+  assert_int_equal(answered, 0);
+}
+
 enum { LOCKS = 4, TEAM = 6, TURNS = 1500 };
 static int inside[LOCKS]; /* guarded by the keys */
 static int wrong[TEAM], got[TEAM];
@@ -390,6 +415,7 @@ int main(void) {
       ON_A_LOOP(a_thread_takes_permits_too_and_nothing_with_nonsense),
       ON_A_LOOP(cancel_from_another_thread_races_the_grants),
       ON_A_LOOP(what_makes_no_sense_is_refused),
+      ON_A_LOOP(what_cannot_be_had_is_refused_at_once),
       ON_A_LOOP(threads_and_tasks_never_deadlock_in_any_order),
   };
   return cmocka_run_group_tests_name("async_many", tests, NULL, NULL);
