@@ -255,10 +255,16 @@ static int take_ahead(struct entry* entry) {
 }
 
 /* The same, for one who is not going to wait. The queue may be of requests only
- * that are away (grant.h); they are passed by. */
+ * that are away (grant.h); they are passed by. And where those who wait are not
+ * counted, one may pass what they wait for (event.c). */
 static int take_now(struct entry* entry) {
   int err = take_ahead(entry);
 
+  if (err == UV_EAGAIN && entry->face->joined != NULL &&
+      entry->face->gone == NULL) {
+    pkd_lot_enqueue(entry->object, &entry->req->waiter, look, entry);
+    return entry->verdict;
+  }
   /* relaxed: while it does not say so, nobody has been away for long */
   if (err != UV_EAGAIN || entry->face->in_lot != NULL || entry->kept != 0 ||
       pkd__load_relaxed(&pkd__away) == 0)

@@ -99,6 +99,29 @@ static void who_armed_before_notify_all_passes_though_others_wait(void** s) {
   run_until(2);
 }
 
+/* Also one that does not want to wait: it has not to. */
+static void who_armed_before_notify_all_passes_without_time(void** state) {
+  uint32_t since;
+
+  (void)state;
+  fresh();
+  since = pkd_async_event_arm(&event);
+  assert_int_equal(pkd_async_event_notify_all(&event), 0);
+  start(0, 1); /* it came later, and waits */
+  pkd_req_set_timeout(&waits[1].req, 0);
+  assert_int_equal(
+      pkd_async_event_wait_since(&loop, &waits[1].req, &event, since, record),
+      0);
+  run_until(1);
+  assert_int_equal(waits[1].status, 0);
+  assert_int_equal(waits[0].answers, 0);
+  pkd_req_set_timeout(&waits[2].req, 0);
+  assert_int_equal(pkd_async_event_wait(&loop, &waits[2].req, &event, record),
+                   UV_EBUSY);
+  assert_int_equal(pkd_async_event_close(&event), 0);
+  run_until(2);
+}
+
 static void a_notification_of_a_cancelled_wait_goes_to_the_next(void** s) {
   (void)s;
   fresh();
@@ -204,6 +227,7 @@ int main(void) {
       ON_A_LOOP(notify_one_wakes_the_oldest_or_is_stored_once),
       ON_A_LOOP(notify_all_is_for_those_who_wait_and_is_not_stored),
       ON_A_LOOP(who_armed_before_notify_all_passes_though_others_wait),
+      ON_A_LOOP(who_armed_before_notify_all_passes_without_time),
       ON_A_LOOP(a_notification_of_a_cancelled_wait_goes_to_the_next),
       ON_A_LOOP(timeouts_and_close_end_the_wait),
       ON_A_LOOP(threads_stand_in_the_same_queue),
