@@ -88,7 +88,8 @@ pkd_async_rwlock_mode_t pkd_async_rwlock_owned(const pkd_req_t* req,
                                                const pkd_async_rwlock_t* lock) {
   if (req == NULL || lock == NULL || !pkd__owns(req, lock, PKD__KIND_RWLOCK))
     return PKD_ASYNC_RWLOCK_NONE;
-  return (pkd_async_rwlock_mode_t)pkd__want(req);
+  /* Of an upgrade that is just being delivered the other mode is still there. */
+  return (pkd_async_rwlock_mode_t)(pkd__want(req) & 0xff);
 }
 
 int pkd_async_rwlock_unlock(pkd_req_t* req, pkd_async_rwlock_t* lock) {

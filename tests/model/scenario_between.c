@@ -14,6 +14,7 @@
 #include <parkade/async/cond.h>
 #include <parkade/async/cycle.h>
 #include <parkade/async/mutex.h>
+#include <parkade/async/rwlock.h>
 #include <parkade/async/sem.h>
 
 #define CROWD 40 /* more than one round of a close sends away */
@@ -31,6 +32,7 @@ typedef struct shared {
   pkd_async_sem_t sem;
   pkd_async_barrier_t barrier;
   pkd_async_cond_t cond;
+  pkd_async_rwlock_t lock;
   pkd_cancel_t token;
   pkd_req_tie_t tie;
   pkd_req_t ticket[2];
@@ -447,6 +449,44 @@ static void closed(int held) {
   explore_assert(!pkd_async_mutex_is_locked(&s->m[0]));
 }
 
+/* --- an upgrade --------------------------------------------------------------- */
+
+static void queue_upgrade(void* arg) {
+  (void)arg;
+  attach();
+  explore_assert(pkd_async_rwlock_upgrade(&s->task.loop, &s->ticket[0],
+                                          &s->lock, note) == 0);
+}
+
+static void is_upgraded(void* arg) {
+  (void)arg;
+  uv_run(&s->task.uv, UV_RUN_DEFAULT);
+  explore_assert(s->task.answers == 1 && s->task.status == 0);
+}
+
+/* While it waits to upgrade the ticket gives nothing back, then all. */
+static void gives_back_two(void* arg) {
+  (void)arg;
+  explore_assert(pkd_async_rwlock_unlock(&s->ticket[1], &s->lock) == 0);
+  s->rc[0] = pkd_async_rwlock_unlock(&s->ticket[0], &s->lock);
+}
+
+static void upgraded(int unused) {
+  (void)unused;
+  start();
+  for (int i = 0; i < 2; i++)
+    explore_assert(pkd_async_rwlock_tryrdlock(&s->ticket[i], &s->lock) == 0);
+  explore_spawn(is_upgraded, NULL);
+  explore_setup(queue_upgrade, NULL);
+  explore_spawn(gives_back_two, NULL);
+  explore_join();
+  explore_assert(s->rc[0] == 0 || s->rc[0] == UV_EPERM);
+  explore_outcome(s->rc[0] == 0);
+  if (s->rc[0] != 0)
+    explore_assert(pkd_async_rwlock_unlock(&s->ticket[0], &s->lock) == 0);
+  explore_assert(pkd_async_rwlock_destroy(&s->lock) == 0);
+}
+
 const explore_scenario_t explore_between[] = {
     {"between/two-add", two_add, 0, OK, 0, DEEP},
     {"between/destroyed", destroyed, 0, OK, 3, DEEP},
@@ -467,5 +507,6 @@ const explore_scenario_t explore_between[] = {
     {"between/detached", detached, 0, OK, 0, WIDE},
     {"between/closed", closed, 1, OK, 3, WIDE},
     {"between/closed-free", closed, 0, OK, 3, WIDE},
+    {"between/upgraded", upgraded, 0, OK, 3, WIDE},
     {.name = NULL},
 };
