@@ -110,9 +110,12 @@ static void after_fork(void) PKD_RELEASE(lock) {
 /* The lock is made anew, not given up: others of the parent may wait for it, and
  * this runs before the lot is emptied where the library is linked statically. */
 static void in_child(void) PKD_NO_ANALYSIS {
-  /* The loops of the parent are not to be looked at any more. */
+  /* The loops of the parent are not to be looked at any more, and keep nobody
+   * from blocking: nothing here runs them. */
   for (struct pkd__home* h = homes; h != NULL; h = h->next)
     pkd__store_relaxed(&h->patience, 0); /* relaxed: the only thread */
+  homes = NULL;
+  pkd__registry_moved();
   lock = (pkd_mutex_t)PKD_MUTEX_INIT;
   pkd__watch_forked();
   pkd__store_relaxed(&forked, true); /* relaxed: the only thread */

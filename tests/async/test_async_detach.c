@@ -310,7 +310,18 @@ static int work_in_child(struct actor* owner) {
     return 7;
   pkd_loop_detach(&loop, NULL);
   uv_run(&uv, UV_RUN_DEFAULT);
-  return uv_loop_close(&uv) == 0 ? 0 : 8;
+  if (uv_loop_close(&uv) != 0)
+    return 8;
+  /* that this thread had a loop to run was in its parent */
+  if (pkd_async_mutex_lock_blocking(&req, &mutex, PKD_FOREVER) != 0 ||
+      pkd_async_mutex_unlock(&req, &mutex) != 0)
+    return 9;
+  /* nor is the memory of that loop in use */
+  if (uv_loop_init(&uv_a) != 0 || pkd_loop_attach(&loop_a, &uv_a) != 0)
+    return 10;
+  pkd_loop_detach(&loop_a, NULL);
+  uv_run(&uv_a, UV_RUN_DEFAULT);
+  return uv_loop_close(&uv_a) == 0 ? 0 : 11;
 }
 
 static void a_forked_child_has_the_locks_but_not_the_waiters(void** state) {

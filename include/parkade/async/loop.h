@@ -15,8 +15,8 @@
  * just then or not, because the owner it would wait for may be a task of that very
  * loop. So attach a loop on the thread that is going to run it.
  *
- * fork: the child may attach loops of its own; one that its parent attached is
- * not to be used there, nor detached. */
+ * fork: the child may attach loops of its own, and its threads may block until they
+ * do; a loop that its parent attached is not to be used there, nor detached. */
 #ifndef PARKADE_ASYNC_LOOP_H
 #define PARKADE_ASYNC_LOOP_H
 
