@@ -22,7 +22,8 @@
 
 static pkd_mutex_t lock;
 static struct pkd__link watched = {&watched, &watched}; /* under lock */
-static uint64_t walk; /* under lock: number of the search */
+static uint64_t walk;              /* under lock: number of the search */
+static _Thread_local bool telling; /* with the lock held */
 
 static const void* seen_of(const pkd_req_t* req, bool waiting);
 static void snapshot(void);
@@ -43,6 +44,22 @@ static pkd_req_watch_t* next_of(struct pkd__link* link) {
   return link->next == &watched
              ? NULL
              : (pkd_req_watch_t*)(next - offsetof(pkd_req_watch_t, link));
+}
+
+/* Another thread may have been changing the list: forwards it leads to all of them,
+ * but for one who was just being put at the end. */
+void pkd__cycle_forked(void) {
+  struct pkd__link* link = &watched;
+
+  if (telling) /* who forks in a report goes on with it */
+    return;
+  lock = (pkd_mutex_t)PKD_MUTEX_INIT;
+  do {
+    if (link->next == NULL)
+      link->next = &watched;
+    link->next->prev = link;
+    link = link->next;
+  } while (link != &watched);
 }
 
 int pkd_req_watch(pkd_req_watch_t* watch, pkd_req_t* req, const void* task,
@@ -212,5 +229,7 @@ static void tell(const pkd_req_watch_t* start, const pkd_req_watch_t* last,
   }
   for (const pkd_req_watch_t* watch = last; watch != NULL; watch = watch->from)
     length++;
+  telling = true;
   report(arg, waits, length < SHOWN ? length : SHOWN);
+  telling = false;
 }

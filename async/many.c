@@ -46,6 +46,12 @@ static size_t retreated(pkd_many_t* many);
 static int finish(pkd_many_t* many);
 static size_t release(pkd_many_item_t* items, size_t count);
 
+/* It guards no memory: another thread may have been entering, and has left nothing
+ * half done that the child would see. */
+void pkd__many_forked(void) {
+  order = (pkd_mutex_t)PKD_MUTEX_INIT;
+}
+
 static int state_of(pkd_many_t* many) {
   int state;
 

@@ -118,6 +118,8 @@ static void in_child(void) PKD_NO_ANALYSIS {
   pkd__registry_moved();
   lock = (pkd_mutex_t)PKD_MUTEX_INIT;
   pkd__watch_forked();
+  pkd__many_forked();
+  pkd__cycle_forked();
   pkd__store_relaxed(&forked, true); /* relaxed: the only thread */
 }
 

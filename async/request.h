@@ -178,6 +178,10 @@ bool pkd__many_has(const pkd_req_t* req);
  * @return how many were granted something */
 size_t pkd__many_retreat(pkd_req_t* item);
 
+/** In the child of a fork: nobody is entering several queues, or looking for rings. */
+void pkd__many_forked(void);
+void pkd__cycle_forked(void);
+
 /** May `req` be started? @return 0, UV_EALREADY or UV_EBUSY */
 int pkd__req_startable(const pkd_req_t* req);
 

@@ -3,6 +3,9 @@
  * test_async_cycle.c - tasks that wait for each other are found. */
 #include "actors.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 static pkd_async_mutex_t x, y, z;
 static const char task_a[] = "A", task_b[] = "B", task_c[] = "C";
 
@@ -357,6 +360,91 @@ static void a_watch_serves_one_request_at_a_time(void** state) {
   assert_int_equal(pkd_req_unwatch(&watch), UV_EINVAL);
 }
 
+/* --- fork -------------------------------------------------------------------- */
+
+static atomic_bool enough;
+
+static void watch_and_unwatch(void* arg, unsigned number) {
+  static pkd_req_watch_t watches[4];
+  static pkd_req_t req;
+
+  (void)arg;
+  (void)number;
+  while (!atomic_load(&enough)) {
+    for (size_t i = 0; i < LENGTH(watches); i++)
+      pkd_req_watch(&watches[i], &req, task_b, NULL);
+    for (size_t i = 0; i < LENGTH(watches); i++)
+      pkd_req_unwatch(&watches[i]);
+  }
+}
+
+static int watch_in_child(pkd_req_watch_t* first) {
+  static pkd_req_watch_t own;
+  static pkd_req_t req;
+
+  alarm(20); /* or it waits for a thread that it does not have */
+  if (pkd_req_watch(&own, &req, task_c, NULL) != 0)
+    return 1;
+  if (pkd_req_cycles(NULL, NULL) != 0)
+    return 2;
+  if (pkd_req_unwatch(first) != 0)
+    return 3;
+  return pkd_req_unwatch(&own) == 0 ? 0 : 4;
+}
+
+/* Whatever another thread was at in the parent. */
+static void a_forked_child_watches_too(void** state) {
+  struct team team;
+  pkd_req_watch_t first = {0};
+  pkd_req_t req = {0};
+
+  (void)state;
+  assert_int_equal(pkd_req_watch(&first, &req, task_a, NULL), 0);
+  atomic_store(&enough, false);
+  team_start(&team, 1, watch_and_unwatch, NULL);
+  for (int i = 0; i < ROUNDS(50); i++) {
+    pid_t child = fork();
+    int status;
+
+    if (child == 0)
+      _exit(watch_in_child(&first));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+  }
+  atomic_store(&enough, true);
+  team_join(&team);
+  assert_int_equal(pkd_req_unwatch(&first), 0);
+}
+
+/* In a report as well. */
+static void fork_in_report(void* arg, const pkd_req_wait_t* waits,
+                           size_t count) {
+  (void)waits;
+  (void)count;
+  *(pid_t*)arg = fork();
+}
+
+static void who_forks_in_a_report_goes_on_with_it(void** state) {
+  struct step has, wants;
+  pid_t child = -1;
+  size_t rings;
+  int status;
+
+  (void)state;
+  own(&has, task_a, "x", LOOP_A, mutex_target(&x));
+  begin(&wants, task_a, "x again", LOOP_A, mutex_target(&x));
+  rings = pkd_req_cycles(fork_in_report, &child);
+  if (child == 0)
+    _exit(rings == 1 && pkd_req_unwatch(&has.watch) == 0 ? 0 : 1);
+  assert_int_equal(rings, 1);
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+  give_back(&has);
+  get(&wants);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       WITH_TWO_LOOPS(a_ring_over_two_loops_is_told_of),
@@ -370,6 +458,8 @@ int main(void) {
       WITH_TWO_LOOPS(permits_are_not_followed),
       WITH_TWO_LOOPS(keys_of_a_keyed_mutex_form_rings),
       WITH_TWO_LOOPS(a_watch_serves_one_request_at_a_time),
+      WITH_TWO_LOOPS(a_forked_child_watches_too),
+      WITH_TWO_LOOPS(who_forks_in_a_report_goes_on_with_it),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

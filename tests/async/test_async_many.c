@@ -4,6 +4,10 @@
  * whatever the order they are named in. */
 #include "family.h"
 
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static pkd_async_mutex_t a, b, c;
 static pkd_async_sem_t sem;
 static pkd_async_keyed_t keyed;
@@ -345,6 +349,61 @@ static void what_cannot_be_had_is_refused_at_once(void** state) {
   assert_int_equal(answered, 0);
 }
 
+/* --- fork --------------------------------------------------------------------- */
+
+static atomic_bool enough;
+
+/* Is entering its queues most of the time. */
+static void enter_and_leave(void* arg, unsigned number) {
+  static pkd_async_mutex_t locks[32];
+  static pkd_many_item_t items[LENGTH(locks)];
+  pkd_many_t many = {0};
+
+  (void)arg;
+  (void)number;
+  for (size_t i = 0; i < LENGTH(locks); i++)
+    items[i].take = pkd_take_mutex(&locks[i]);
+  while (!atomic_load(&enough)) {
+    if (pkd_many_lock_blocking(&many, items, LENGTH(locks), PKD_FOREVER) == 0)
+      pkd_many_unlock(&many);
+  }
+}
+
+static int lock_two(void) {
+  pkd_many_t many = {0};
+  pkd_many_item_t items[2] = {{.take = pkd_take_mutex(&a)},
+                              {.take = pkd_take_mutex(&b)}};
+
+  alarm(20); /* or it waits for a thread that it does not have */
+  if (pkd_many_lock_blocking(&many, items, 2, PKD_FOREVER) != 0)
+    return 1;
+  return pkd_many_unlock(&many) == 0 ? 0 : 2;
+}
+
+/* Whatever another thread was at in the parent. */
+static void a_forked_child_takes_several_at_once(void** state) {
+  struct team team;
+
+  (void)state;
+  fresh();
+  atomic_store(&enough, false);
+  team_start(&team, 1, enter_and_leave, NULL);
+  for (int i = 0; i < ROUNDS(50); i++) {
+    pid_t child = fork();
+    int status;
+
+    if (child == 0)
+      _exit(lock_two());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+  }
+  atomic_store(&enough, true);
+  team_join(&team);
+}
+
+/* --- all at once ---------------------------------------------------------------- */
+
 enum { LOCKS = 4, TEAM = 6, TURNS = 1500 };
 static int inside[LOCKS]; /* guarded by the keys */
 static int wrong[TEAM], got[TEAM];
@@ -416,6 +475,7 @@ int main(void) {
       ON_A_LOOP(cancel_from_another_thread_races_the_grants),
       ON_A_LOOP(what_makes_no_sense_is_refused),
       ON_A_LOOP(what_cannot_be_had_is_refused_at_once),
+      ON_A_LOOP(a_forked_child_takes_several_at_once),
       ON_A_LOOP(threads_and_tasks_never_deadlock_in_any_order),
   };
   return cmocka_run_group_tests_name("async_many", tests, NULL, NULL);
