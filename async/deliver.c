@@ -32,6 +32,7 @@ static void leave(struct pkd__home* home, enum place place);
 static void deliver_one(struct pkd__home* home);
 static int settle(struct pkd__home* home, pkd_req_t* req);
 static uint64_t now_of(const struct pkd__home* home);
+static uint64_t deadline_from(uint64_t present, const struct pkd__link* link);
 static uint64_t deadline_of(const struct pkd__wheel* wheel,
                             const struct pkd__link* link);
 static void on_timer(uv_timer_t* timer);
@@ -89,8 +90,9 @@ static void wait_for_deadline(struct pkd__home* home, pkd_req_t* req) {
   if (pkd__wheel_next(&home->wheel) == PKD__WHEEL_NEVER)
     pkd__wheel_init(&home->wheel,
                     now_of(home)); /* it slept, perhaps for weeks */
+  /* The wheel may have stood still for weeks, up to its first deadline. */
   pkd__wheel_insert(&home->wheel, &req->link,
-                    deadline_of(&home->wheel, &req->link));
+                    deadline_from(now_of(home), &req->link));
   pkd__home_arm(home);
 }
 
@@ -281,15 +283,20 @@ uint32_t pkd__home_deadline(const struct pkd__home* home, uint64_t ms) {
 }
 
 /* The wheel counts in 64 bits, a request in 32: deadlines are at most a little
- * more than 2^31 ahead of the wheel. What looks to be further ahead is behind it:
- * the wheel began to turn while the request was on its way to it. */
-static uint64_t deadline_of(const struct pkd__wheel* wheel,
-                            const struct pkd__link* link) {
+ * more than 2^31 ahead of the present. What looks to be further ahead is behind it:
+ * time went on while the request was on its way to the wheel. */
+static uint64_t deadline_from(uint64_t present, const struct pkd__link* link) {
   const char* at = (const char*)link - offsetof(pkd_req_t, link);
   uint32_t deadline = pkd__deadline_of((const pkd_req_t*)(const void*)at);
-  uint32_t ahead = deadline - (uint32_t)wheel->now;
+  uint32_t ahead = deadline - (uint32_t)present;
 
-  return ahead > PKD__TIMEOUT_MAX / 2 * 3 ? wheel->now : wheel->now + ahead;
+  return ahead > PKD__TIMEOUT_MAX / 2 * 3 ? present : present + ahead;
+}
+
+/* Of one that the wheel has come near to. */
+static uint64_t deadline_of(const struct pkd__wheel* wheel,
+                            const struct pkd__link* link) {
+  return deadline_from(wheel->now, link);
 }
 
 void pkd__home_expire(struct pkd__home* home) {
