@@ -227,6 +227,40 @@ static void close_and_cancel_end_who_may_be_overtaken(void** state) {
   assert_int_equal(pkd_async_mutex_destroy(&mutex), 0);
 }
 
+/* Its request was for a key before, of which it still has the bytes; and it was
+ * granted the mutex as it asked, so it has never begun to wait. */
+static void who_comes_back_after_being_away_is_not_overtaken(void** state) {
+  pkd_async_keyed_t keyed = PKD_ASYNC_KEYED_INIT;
+  pkd_loop_grants_t grants;
+  unsigned char key[PKD_ASYNC_KEY_INLINE];
+  uint64_t patience;
+
+  (void)state;
+  memset(key, 0xff, sizeof key);
+  init_at(&stranger, LOOP_A, mutex_target(&mutex));
+  assert_int_equal(
+      pkd_async_keyed_trylock(&stranger.req, &keyed, key, sizeof key), 0);
+  assert_int_equal(pkd_async_keyed_unlock(&stranger.req, &keyed), 0);
+  assert_int_equal(pkd_loop_set_grant_timeout(&loop_a, 5), 0);
+  assert_int_equal(actor_start(&stranger), 0);
+  WAIT_FOR((pkd_loop_get_grants(&loop_a, &grants), grants.revoked == 1));
+  assert_int_equal(pkd_loop_set_grant_timeout(&loop_a, 0), 0);
+  actor_start_at(&owner, LOOP_B, mutex_target(&mutex));
+  WAIT_FOR(owner.status == 0);
+  settle(); /* loop A comes to the stranger, who waits again */
+  actor_start_at(&near, LOOP_B, mutex_target(&mutex));
+  patience = uv_hrtime() + PATIENCE_NS;
+  WAIT_FOR(uv_hrtime() > patience);
+  init_at(&puller, LOOP_B, mutex_target(&trigger));
+  puller.then = release_owner;
+  assert_int_equal(actor_start(&puller), 0);
+  assert_int_equal(actor_wait(&puller), 0);
+  WAIT_FOR((turn_a(), near.status != NOT_YET || stranger.status != NOT_YET));
+  assert_int_equal(near.status, NOT_YET);
+  use_and_release(&stranger);
+  use_and_release(&near);
+}
+
 static void an_unknown_flag_is_refused(void** state) {
   static const pkd_async_mutex_t overtakes = PKD_ASYNC_MUTEX_OVERTAKES_INIT;
 
@@ -250,6 +284,7 @@ int main(void) {
       OVERTAKING(a_thread_gets_in_between_tasks_that_never_stop),
       OVERTAKING(one_of_several_at_once_does_not_overtake),
       OVERTAKING(close_and_cancel_end_who_may_be_overtaken),
+      OVERTAKING(who_comes_back_after_being_away_is_not_overtaken),
       OVERTAKING(an_unknown_flag_is_refused),
   };
 
