@@ -29,7 +29,7 @@ int pkd_req_set_timeout(pkd_req_t* req, uint64_t ms) {
   int err = req == NULL ? UV_EINVAL : pkd__req_startable(req);
 
   if (err == 0 || err == UV_EBUSY) {
-    req->waiter.token = pkd__want(req) | timeout << 32;
+    pkd__set_deadline(req, (uint32_t)timeout);
     err = 0;
   }
   return err;

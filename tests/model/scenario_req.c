@@ -249,6 +249,30 @@ static void unlocks_key(void* arg) {
   explore_assert(pkd_async_keyed_unlock(&cast->ticket, &s->keyed) == 0);
 }
 
+/* Who owns a key stands in the lot, where others compare theirs with it. */
+static void sets_timeout_of_key(void* arg) {
+  (void)arg;
+  explore_assert(pkd_req_set_timeout(&cast->ticket, 7) == 0);
+  explore_assert(pkd_async_keyed_unlock(&cast->ticket, &s->keyed) == 0);
+}
+
+static void tries_key(void* arg) {
+  pkd_req_t req = {0};
+
+  (void)arg;
+  if (pkd_async_keyed_trylock(&req, &s->keyed, KEY) == 0)
+    explore_assert(pkd_async_keyed_unlock(&req, &s->keyed) == 0);
+}
+
+static void timeout_of_key(int unused) {
+  (void)unused;
+  start();
+  explore_assert(pkd_async_keyed_trylock(&cast->ticket, &s->keyed, KEY) == 0);
+  explore_spawn(sets_timeout_of_key, NULL);
+  explore_spawn(tries_key, NULL);
+  finish();
+}
+
 static void tries_another_key(void* arg) {
   (void)arg;
   while (pkd_async_keyed_trylock(&cast->ticket, &s->keyed, ANOTHER) != 0)
@@ -454,6 +478,7 @@ const explore_scenario_t explore_req[] = {
     {"req/seen-mutex", seen_before_told, MUTEX, OK, 0, FLAT},
     {"req/tried-again", tried_again, 0, OK, 0, WIDE},
     {"req/tried-again-keyed", tried_again_keyed, 0, OK, 0, FLAT},
+    {"req/timeout-of-key", timeout_of_key, 0, OK, 0, WIDE},
     {"req/locked-again", locked_again, 0, OK, 0, FLAT},
     {"req/parts", parts, 0, OK, 0, FLAT},
     {"req/rest", rest, 0, OK, 3, WIDE},
