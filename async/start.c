@@ -267,7 +267,7 @@ static int take_now(struct entry* entry) {
   }
   /* relaxed: while it does not say so, nobody has been away for long */
   if (err != UV_EAGAIN || entry->face->in_lot != NULL || entry->kept != 0 ||
-      pkd__load_relaxed(&pkd__away) == 0)
+      (pkd__load_relaxed(&pkd__away) == 0 && !pkd__in_forked_child()))
     return err;
   entry->verdict = UV_EAGAIN;
   entry->behind = false;
@@ -283,6 +283,18 @@ static pkd_unpark_op_t pass_away(void* arg, pkd_waiter_t* waiter) {
   return entry->behind ? PKD_UNPARK_STOP : PKD_UNPARK_SKIP;
 }
 
+/* Under the lot's lock. Nor does the word say so from now on, which it may in the
+ * child of a fork. */
+static void nobody_waits(const struct entry* entry) {
+  const struct pkd__face* face = entry->face;
+  uint64_t old;
+
+  do {
+    old = pkd__word(face, entry->object);
+  } while ((old & face->queued) != 0 &&
+           !pkd__word_cas(face, entry->object, old, old & ~face->queued));
+}
+
 /* Under the lot's lock, which guards the word while somebody waits. */
 static uint64_t take_behind(void* arg, const pkd_unpark_result_t* result) {
   struct entry* entry = arg;
@@ -290,6 +302,7 @@ static uint64_t take_behind(void* arg, const pkd_unpark_result_t* result) {
   uint64_t word;
 
   if (!result->have_more) {
+    nobody_waits(entry);
     entry->verdict = take(entry, true);
     return 0;
   }

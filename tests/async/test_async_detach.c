@@ -302,6 +302,9 @@ static int work_in_child(struct actor* owner) {
   if (status != 0 || pkd_async_mutex_unlock(&req, &mutex) != 0)
     return 5;
   /* permits that a waiter of the parent was too big for */
+  if (pkd_async_sem_try_acquire(&req, &sem, 2) != 0 ||
+      pkd_async_sem_release(&req, &sem, 2) != 0)
+    return 12;
   status = NOT_YET;
   if (pkd_async_sem_acquire(&loop, &req, &sem, 1, recorded) != 0)
     return 6;
