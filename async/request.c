@@ -20,6 +20,7 @@ struct ending {
 
 static bool end_from(pkd_req_t* req, enum pkd__step step, uint32_t state);
 static void removed(void* arg, const void* key, int was_last);
+static bool is_left_behind(const pkd_req_t* req, uint32_t state);
 static bool take_back(pkd_req_t* req, uint32_t state);
 static bool take_back_climb(pkd_req_t* req, uint32_t state);
 static uint32_t settle_climb(pkd_req_t* req);
@@ -48,6 +49,8 @@ int pkd_req_cancel(pkd_req_t* req) {
     case PKD__QUEUED:
       if (end_from(req, PKD__CANCELED, state))
         return 0;
+      if (is_left_behind(req, state))
+        return UV_EINVAL;
       break; /* something else ended it just now */
     case PKD__GRANTED:
       if ((pkd__grant_of(state) & PKD__FINAL) != 0)
@@ -62,6 +65,14 @@ int pkd_req_cancel(pkd_req_t* req) {
       return UV_EBUSY;
     }
   }
+}
+
+/* Does it say still that it waits, and does not? It did in the parent of this
+ * process. */
+static bool is_left_behind(const pkd_req_t* req, uint32_t state) {
+  /* (S5) acquire, pairs with (S1) and (S6), as for who looks again */
+  return pkd__in_forked_child() &&
+         pkd__load_acquire(&req->waiter.state) == state;
 }
 
 /* Takes back a grant that was not delivered. The callback is still to come, so
