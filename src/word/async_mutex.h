@@ -12,7 +12,7 @@
  *              two who show the same one at the same moment, one is right, and the
  *              ticket itself needs no atomic step of its own. (The second of them
  *              is wrongly believed if another request owns the mutex by then and
- *              has the same 27 bits. Requests within one GiB never have.)
+ *              has the same 27 bits. Those in the same aligned GiB never have.)
  *   L LOCKED   a request owns it or was granted it. Never wrong.
  *   Q QUEUED   somebody waits at this address: the word changes only under the
  *              lot's lock of the address, and newcomers queue. Exact under that

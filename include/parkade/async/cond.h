@@ -43,7 +43,8 @@ typedef struct pkd_async_cond {
  * @param cb   status 0: signalled, and `req` owns `mutex` again
  *             UV_ETIMEDOUT, UV_ECANCELED (pkd_req_cancel, detach, a mutex that was
  *             closed): `req` does *not* own it, so that the answer comes in time
- *             whoever does. A signal that had chosen it has gone to the next.
+ *             whoever does. A signal that had chosen it has gone to the next, but
+ *             for a closed mutex, which nobody can get
  *             A timeout (pkd_req_set_timeout) covers the wait for the signal and
  *             for the mutex
  * @return 0

@@ -64,7 +64,7 @@ PKD_API int pkd__async_mutex_unlock_slow(pkd_req_t* req,
 #define PKD__REQ_OWNS_MUTEX UINT32_C(0x106)
 
 /* How the word of a mutex names the request that owns it; src/word/async_mutex.h.
- * The low bits tell those apart that lie within one GiB; what is above is folded
+ * The low bits tell those of one aligned GiB apart; what is above is folded
  * in, lest memory that is laid out alike in two places looks the same. */
 static inline uint32_t pkd__async_mutex_owner(const pkd_req_t* req) {
   uintptr_t at = (uintptr_t)req;

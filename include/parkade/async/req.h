@@ -76,7 +76,7 @@ struct pkd_req {
 
 /** Bounds the time that the next start of `req` may spend in a queue.
  *
- * The timeout is used up by that start, whatever comes of it. When it passes
+ * The timeout is used up by that start, whatever becomes of the wait. When it passes
  * while the request is queued, the status is UV_ETIMEDOUT; a grant that came
  * first counts, however late the loop delivers it.
  *
