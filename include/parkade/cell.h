@@ -18,7 +18,7 @@
  * shared memory only to read it, so readers on many processors do not slow each
  * other. A reader that writers disturb again and again shuts them out once.
  * Writers exclude each other. Nothing here runs code of yours, so no call takes
- * longer than a few copies.
+ * longer than a few copies, unless a writer loses its processor in one.
  *
  * T is any type that may be copied by memcpy, in C++ a trivially copyable one,
  * without bit-fields of its own to be kept apart: compare-exchange compares the
