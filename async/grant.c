@@ -328,9 +328,9 @@ static bool give_back(pkd_req_t* req) {
   if (!pkd__cas_acq_rel(&req->waiter.state, &state, pkd__state_away(kind)))
     return false;
   count_away(1);
+  /* Its patience is over: it may never have begun to wait, but has waited enough. */
   if (face->overtakes != 0)
-    req->extra[2] =
-        0; /* it may never have begun to wait, but has waited enough */
+    req->extra[2] = 0;
   do {
     word = pkd__word(face, object);
   } while (!pkd__word_cas(face, object, word,

@@ -32,6 +32,7 @@ static int take(struct entry* entry, bool locked);
 static bool could_take(const struct entry* entry, uint64_t word);
 static int take_ahead(struct entry* entry);
 static int take_now(struct entry* entry);
+static int take_in_lot(struct entry* entry);
 static pkd_unpark_op_t pass_away(void* arg, pkd_waiter_t* waiter);
 static uint64_t take_behind(void* arg, const pkd_unpark_result_t* result);
 static int look(void* arg);
@@ -248,10 +249,7 @@ static bool could_take(const struct entry* entry, uint64_t word) {
 static int take_ahead(struct entry* entry) {
   int err = take(entry, false);
 
-  if (err != UV_EAGAIN || entry->kept == 0)
-    return err;
-  pkd_lot_enqueue(entry->object, &entry->req->waiter, look, entry);
-  return entry->verdict;
+  return err == UV_EAGAIN && entry->kept != 0 ? take_in_lot(entry) : err;
 }
 
 /* The same, for one who is not going to wait. The queue may be of requests only
@@ -261,10 +259,8 @@ static int take_now(struct entry* entry) {
   int err = take_ahead(entry);
 
   if (err == UV_EAGAIN && entry->face->joined != NULL &&
-      entry->face->gone == NULL) {
-    pkd_lot_enqueue(entry->object, &entry->req->waiter, look, entry);
-    return entry->verdict;
-  }
+      entry->face->gone == NULL)
+    return take_in_lot(entry);
   /* relaxed: while it does not say so, nobody has been away for long */
   if (err != UV_EAGAIN || entry->face->in_lot != NULL || entry->kept != 0 ||
       (pkd__load_relaxed(&pkd__away) == 0 && !pkd__in_forked_child()))
@@ -315,6 +311,12 @@ static uint64_t take_behind(void* arg, const pkd_unpark_result_t* result) {
     entry->verdict = 0;
   }
   return 0;
+}
+
+/* A try under the lot's lock. */
+static int take_in_lot(struct entry* entry) {
+  pkd_lot_enqueue(entry->object, &entry->req->waiter, look, entry);
+  return entry->verdict;
 }
 
 static int look(void* arg) {

@@ -48,6 +48,8 @@ struct wait {
   const struct pkd__cond_lock* use;
 };
 
+static void pass_on(const struct wait* w);
+
 /* The word changes under the lot's lock of the condition. (K1) release, pairs with
  * (K2): who then learns that nobody waits may free it. */
 static void set_lock(pkd_cond_t* c, void* lock) {
@@ -95,8 +97,6 @@ static uint64_t forget(void* arg, const pkd_unpark_result_t* result) {
 static bool forget_absent(pkd_cond_t* c) {
   return pkd__forked() && !pkd_lot_unpark_filter(c, leave, forget, c).have_more;
 }
-
-static void pass_on(const struct wait* w);
 
 /* Late, and not holding the lock. */
 static int give_up(struct wait* w, uint64_t left_as, int why) {
