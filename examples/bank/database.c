@@ -20,14 +20,14 @@
 #include "bank.h"
 #include "must.h"
 
+static void wait_for_turn(struct database_job* job);
 static void on_turn(pkd_req_t* turn, int status);
 static void ask_for_permit(struct database_job* job);
 static void on_permit(pkd_req_t* permit, int status);
 static void run(uv_work_t* work);
-static void wait_for_turn(struct database_job* job);
 static void write_all(struct database* database, struct ledger* ledger);
-static void on_run(uv_work_t* work, int status);
 static void let_next(struct database_job* job);
+static void on_run(uv_work_t* work, int status);
 static struct ledger* borrow(struct database* database);
 static void give_back(struct database* database, struct ledger* ledger);
 
@@ -130,12 +130,6 @@ static void write_all(struct database* database, struct ledger* ledger) {
   }
 }
 
-static void on_run(uv_work_t* work, int status) {
-  struct database_job* job = work->data;
-  must_succeed(status);
-  job->done(job);
-}
-
 /* From the pool: any thread may give back, and who is next, maybe on the other
  * loop, need not wait until this one hears of it. */
 static void let_next(struct database_job* job) {
@@ -143,6 +137,12 @@ static void let_next(struct database_job* job) {
   must_succeed(pkd_async_sem_release(&job->permit, &database->permits, 1));
   if (job->writes)
     must_succeed(pkd_async_mutex_unlock(&job->turn, &database->writer));
+}
+
+static void on_run(uv_work_t* work, int status) {
+  struct database_job* job = work->data;
+  must_succeed(status);
+  job->done(job);
 }
 
 static struct ledger* borrow(struct database* database) {
