@@ -2,8 +2,8 @@
  *
  * test_async_cycle.c - tasks that wait for each other are found. */
 #include "actors.h"
+#include "support/child.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 static pkd_async_mutex_t x, y, z;
@@ -404,13 +404,10 @@ static void a_forked_child_watches_too(void** state) {
   team_start(&team, 1, watch_and_unwatch, NULL);
   for (int i = 0; i < ROUNDS(50); i++) {
     pid_t child = fork();
-    int status;
 
     if (child == 0)
       _exit(watch_in_child(&first));
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(child_ends(child), 0);
   }
   atomic_store(&enough, true);
   team_join(&team);
@@ -429,7 +426,6 @@ static void who_forks_in_a_report_goes_on_with_it(void** state) {
   struct step has, wants;
   pid_t child = -1;
   size_t rings;
-  int status;
 
   (void)state;
   own(&has, task_a, "x", LOOP_A, mutex_target(&x));
@@ -438,9 +434,7 @@ static void who_forks_in_a_report_goes_on_with_it(void** state) {
   if (child == 0)
     _exit(rings == 1 && pkd_req_unwatch(&has.watch) == 0 ? 0 : 1);
   assert_int_equal(rings, 1);
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(child_ends(child), 0);
   give_back(&has);
   get(&wants);
 }

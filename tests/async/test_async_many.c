@@ -3,9 +3,9 @@
  * test_async_many.c - several locks at once: all or nothing, and no deadlock
  * whatever the order they are named in. */
 #include "family.h"
+#include "support/child.h"
 
 #include <stdatomic.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static pkd_async_mutex_t a, b, c;
@@ -390,13 +390,10 @@ static void a_forked_child_takes_several_at_once(void** state) {
   team_start(&team, 1, enter_and_leave, NULL);
   for (int i = 0; i < ROUNDS(50); i++) {
     pid_t child = fork();
-    int status;
 
     if (child == 0)
       _exit(lock_two());
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(child_ends(child), 0);
   }
   atomic_store(&enough, true);
   team_join(&team);

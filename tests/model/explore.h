@@ -72,6 +72,7 @@ extern const explore_scenario_t explore_mutex[];
 extern const explore_scenario_t explore_cond[];
 extern const explore_scenario_t explore_sync[];
 extern const explore_scenario_t explore_locks[];
+extern const explore_scenario_t explore_cancel[];
 extern const explore_scenario_t explore_cond_locks[];
 extern const explore_scenario_t explore_rwlock[];
 extern const explore_scenario_t explore_async[];

@@ -53,12 +53,13 @@ static const explore_scenario_t* const groups[] = {
     explore_seeded_async, explore_museum_park,  explore_museum_leave,
     explore_museum_wake,  explore_lot,          explore_mutex,
     explore_cond,         explore_cond_locks,   explore_sync,
-    explore_locks,        explore_rwlock,       explore_async,
-    explore_passed,       explore_grant,        explore_loops,
-    explore_objects,      explore_many,         explore_retreat,
-    explore_keyed,        explore_permits,      explore_req,
-    explore_rings,        explore_ticket,       explore_between,
-    explore_sync_grid,    explore_async_grid,   explore_shim,
+    explore_locks,        explore_cancel,       explore_rwlock,
+    explore_async,        explore_passed,       explore_grant,
+    explore_loops,        explore_objects,      explore_many,
+    explore_retreat,      explore_keyed,        explore_permits,
+    explore_req,          explore_rings,        explore_ticket,
+    explore_between,      explore_sync_grid,    explore_async_grid,
+    explore_shim,
 };
 
 static const explore_scenario_t* all[SCENARIOS];

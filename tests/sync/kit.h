@@ -8,6 +8,7 @@
 #include <parkade/analysis.h>
 #include <parkade/lot.h>
 
+#include "support/child.h"
 #include "support/test.h"
 
 #include <pthread.h>
@@ -112,7 +113,6 @@ static inline void crew_join(struct crew* crew) {
  * @return its exit code, or the number of the signal that ended it, negative */
 static inline int run_in_child(void (*fn)(void)) {
   pid_t child;
-  int status = 0;
 
   fflush(NULL);
   child = fork();
@@ -121,9 +121,7 @@ static inline int run_in_child(void (*fn)(void)) {
     fn();
     _exit(0);
   }
-  if (child < 0 || waitpid(child, &status, 0) != child)
-    abort();
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  return child_ends(child);
 }
 
 /** Runs `fn` in a child process and catches what it says on stderr.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_cancel.c - tokens: their tree, their deadlines, and what they do to a
- * thread that waits for a mutex or a condition, at each point of its wait. */
+ * test_cancel.c - tokens by themselves: what is linked to them, their tree, and
+ * their deadlines. */
 #include "kit.h"
 
 #include <parkade/cancel.h>
@@ -46,54 +46,6 @@ static void closing_a_root_twice_does_nothing(void** state) {
 }
 
 /* --- links ----------------------------------------------------------------- */
-
-/* A callback that needs a mutex, which somebody tied to the same token waits for. */
-struct needy {
-  pkd_cancel_link_t link; /* first */
-  pkd_cancel_t c;
-  pkd_mutex_t m;
-  unsigned inside;
-  int fired_rc, waiter_rc;
-};
-
-static void lock_m(pkd_cancel_link_t* link) {
-  struct needy* n = (struct needy*)link;
-
-  count_up(&n->inside);
-  n->fired_rc = pkd_mutex_lock_for(&n->m, 5 * SECOND);
-  if (n->fired_rc == 0)
-    pkd_mutex_unlock(&n->m);
-}
-
-static void wait_or_fire(void* arg, unsigned number) {
-  struct needy* n = arg;
-
-  if (number == 1) {
-    pkd_cancel_fire(&n->c);
-    return;
-  }
-  n->waiter_rc = pkd_mutex_lock_cancellable(&n->m, &n->c, PKD_FOREVER);
-  if (n->waiter_rc == 0)
-    pkd_mutex_unlock(&n->m);
-}
-
-static void who_has_been_granted_waits_for_no_callback_of_others(void** state) {
-  struct needy n = {.link.fire = lock_m, .fired_rc = 1, .waiter_rc = 1};
-  struct crew crew;
-
-  (void)state;
-  assert_int_equal(pkd_cancel_link(&n.c, &n.link), 0);
-  pkd_mutex_lock(&n.m);
-  crew_start(&crew, 1, wait_or_fire, &n);
-  WAIT_FOR(waiting_at(&n.m) == 1 && waiting_at(&n.c) == 2);
-  crew_add(&crew);
-  WAIT_FOR(count_of(&n.inside) == 1 && waiting_at(&n.m) == 2);
-  pkd_mutex_unlock_fair(&n.m); /* to the one who is tied to the token */
-  crew_join(&crew);
-  assert_int_equal(n.waiter_rc, 0);
-  assert_int_equal(n.fired_rc, 0);
-  assert_int_equal(pkd_cancel_unlink(&n.link), -ECANCELED);
-}
 
 struct bell {
   pkd_cancel_link_t link; /* first */
@@ -340,237 +292,6 @@ static void children_come_and_go_while_the_parent_fires(void** state) {
   }
 }
 
-/* --- waits ----------------------------------------------------------------- */
-
-static void wait_for_it(void* c, unsigned number) {
-  (void)number;
-  pkd_cancel_wait(c, PKD_FOREVER);
-}
-
-static void a_pause_is_cut_short(void** state) {
-  pkd_cancel_t c = PKD_CANCEL_INIT;
-  struct crew crew;
-
-  (void)state;
-  crew_start(&crew, 4, wait_for_it, &c);
-  WAIT_FOR(waiting_at(&c) == 4);
-  pkd_cancel_fire(&c);
-  crew_join(&crew);
-  assert_int_equal(pkd_cancel_wait(&c, PKD_FOREVER), 0);
-}
-
-static void a_pause_ends_at_whichever_deadline_is_first(void** state) {
-  pkd_cancel_t c;
-
-  (void)state;
-  pkd_cancel_init(&c, NULL, pkd_after(5 * MS));
-  assert_int_equal(pkd_cancel_wait(&c, pkd_now()), -ETIMEDOUT);
-  assert_int_equal(pkd_cancel_wait(&c, PKD_FOREVER), 0);
-  assert_true(pkd_now() >= pkd_cancel_deadline(&c));
-}
-
-struct lock_wait {
-  pkd_mutex_t m;
-  pkd_cond_t cond;
-  pkd_cancel_t cancel;
-  pkd_deadline_t deadline;
-  int rc[16];
-};
-
-static void lock_it(void* arg, unsigned number) {
-  struct lock_wait* w = arg;
-
-  w->rc[number] = pkd_mutex_lock_cancellable(&w->m, &w->cancel, w->deadline);
-  if (w->rc[number] == 0)
-    pkd_mutex_unlock(&w->m);
-}
-
-static void every_waiter_of_a_mutex_is_cancelled(void** state) {
-  struct lock_wait w = {.deadline = PKD_FOREVER};
-  struct crew crew;
-
-  (void)state;
-  pkd_mutex_lock(&w.m);
-  crew_start(&crew, 8, lock_it, &w);
-  WAIT_FOR(waiting_at(&w.m) == 8 && waiting_at(&w.cancel) == 8);
-  pkd_cancel_fire(&w.cancel);
-  crew_join(&crew);
-  for (int i = 0; i < 8; i++)
-    assert_int_equal(w.rc[i], -ECANCELED);
-  assert_int_equal(w.m.word, 1); /* held, no queue */
-  pkd_mutex_unlock(&w.m);
-  assert_int_equal(w.m.word, 0);
-}
-
-static void a_free_mutex_is_taken_though_the_token_is_fired(void** state) {
-  struct lock_wait w = {.deadline = PKD_FOREVER};
-
-  (void)state;
-  pkd_cancel_fire(&w.cancel);
-  assert_int_equal(pkd_mutex_lock_cancellable(&w.m, &w.cancel, PKD_FOREVER), 0);
-  assert_int_equal(pkd_mutex_lock_cancellable(&w.m, &w.cancel, PKD_FOREVER),
-                   -ECANCELED);
-  assert_int_equal(pkd_mutex_lock_cancellable(&w.m, NULL, pkd_now()),
-                   -ETIMEDOUT);
-  assert_int_equal(w.m.word, 1);
-}
-
-static void the_result_names_the_deadline_that_came_first(void** state) {
-  struct lock_wait w = {.deadline = PKD_FOREVER};
-
-  (void)state;
-  pkd_mutex_lock(&w.m);
-  pkd_cancel_init(&w.cancel, NULL, pkd_after(2 * MS));
-  assert_int_equal(
-      pkd_mutex_lock_cancellable(&w.m, &w.cancel, pkd_after(3600 * SECOND)),
-      -ECANCELED);
-  pkd_cancel_init(&w.cancel, NULL, pkd_after(3600 * SECOND));
-  assert_int_equal(
-      pkd_mutex_lock_cancellable(&w.m, &w.cancel, pkd_after(2 * MS)),
-      -ETIMEDOUT);
-  assert_int_equal(w.m.word, 1);
-}
-
-static void others_keep_their_place_when_one_is_cancelled(void** state) {
-  struct lock_wait w = {.deadline = PKD_FOREVER};
-  pkd_cancel_t stop = PKD_CANCEL_INIT;
-  struct crew crew, single;
-
-  (void)state;
-  pkd_mutex_lock(&w.m);
-  crew_start(&crew, 2, lock_it, &w);
-  WAIT_FOR(waiting_at(&w.m) == 2);
-  pkd_cancel_init(&stop, &w.cancel, PKD_FOREVER);
-  crew_start(&single, 1, wait_for_it, &stop);
-  WAIT_FOR(waiting_at(&stop) == 1);
-  pkd_cancel_fire(&stop); /* a child: the lockers are not its business */
-  crew_join(&single);
-  assert_int_equal(waiting_at(&w.m), 2);
-  pkd_mutex_unlock(&w.m);
-  crew_join(&crew);
-  assert_int_equal(w.rc[0], 0);
-  assert_int_equal(w.rc[1], 0);
-  pkd_cancel_close(&stop);
-}
-
-static void wait_cond(void* arg, unsigned number) {
-  struct lock_wait* w = arg;
-
-  pkd_mutex_lock(&w->m);
-  w->rc[number] =
-      pkd_cond_wait_cancellable(&w->cond, &w->m, &w->cancel, w->deadline);
-  if (w->rc[number] != PKD_ENOTHELD)
-    pkd_mutex_unlock(&w->m);
-}
-
-static void a_cancelled_condition_wait_has_the_free_mutex(void** state) {
-  struct lock_wait w = {.deadline = PKD_FOREVER};
-  struct crew crew;
-
-  (void)state;
-  crew_start(&crew, 1, wait_cond, &w);
-  WAIT_FOR(waiting_at(&w.cond) == 1 && waiting_at(&w.cancel) == 1);
-  pkd_cancel_fire(&w.cancel);
-  crew_join(&crew);
-  assert_int_equal(w.rc[0], -ECANCELED);
-  assert_int_equal(w.m.word, 0);
-  assert_null(w.cond.lock);
-}
-
-static void
-a_cancelled_condition_wait_does_not_wait_for_the_mutex(void** state) {
-  struct lock_wait w = {.deadline = PKD_FOREVER};
-  struct crew crew;
-
-  (void)state;
-  crew_start(&crew, 1, wait_cond, &w);
-  WAIT_FOR(waiting_at(&w.cond) == 1 && waiting_at(&w.cancel) == 1);
-  pkd_mutex_lock(&w.m);
-  pkd_cancel_fire(&w.cancel);
-  crew_join(&crew); /* while we hold the mutex */
-  assert_int_equal(w.rc[0], PKD_ENOTHELD);
-  pkd_mutex_unlock(&w.m);
-}
-
-static void wait_cond_for_ever(void* arg, unsigned number) {
-  struct lock_wait* w = arg;
-
-  pkd_mutex_lock(&w->m);
-  w->rc[8 + number] = pkd_cond_wait(&w->cond, &w->m);
-  pkd_mutex_unlock(&w->m);
-}
-
-static void a_cancelled_waiter_passes_its_signal_on(void** state) {
-  struct lock_wait w = {.deadline = PKD_FOREVER};
-  struct crew one, two;
-
-  (void)state;
-  w.rc[8] = 1;
-  crew_start(&one, 1, wait_cond, &w);
-  WAIT_FOR(waiting_at(&w.cond) == 1 && waiting_at(&w.cancel) == 1);
-  crew_start(&two, 1, wait_cond_for_ever, &w);
-  WAIT_FOR(waiting_at(&w.cond) == 2);
-  pkd_mutex_lock(&w.m);
-  assert_int_equal(pkd_cond_signal(&w.cond), 1);
-  assert_int_equal(waiting_at(&w.m), 1); /* the first was moved, not woken */
-  pkd_cancel_fire(&w.cancel);
-  crew_join(&one);
-  assert_int_equal(w.rc[0], PKD_ENOTHELD);
-  assert_int_equal(waiting_at(&w.m), 1); /* the second, in its place */
-  pkd_mutex_unlock(&w.m);
-  crew_join(&two);
-  assert_int_equal(w.rc[8], 0);
-  assert_null(w.cond.lock);
-  assert_int_equal(w.m.word, 0);
-}
-
-/* --- a grant wins ---------------------------------------------------------- */
-
-struct duel {
-  pkd_mutex_t m;
-  pkd_cancel_t cancel;
-  unsigned round, done;
-  int rc;
-  int guarded; /* under m */
-};
-
-static void duellist(void* arg, unsigned number) {
-  struct duel* d = arg;
-
-  (void)number;
-  d->rc = pkd_mutex_lock_cancellable(&d->m, &d->cancel, PKD_FOREVER);
-  if (d->rc == 0) {
-    d->guarded++;
-    pkd_mutex_unlock(&d->m);
-  }
-}
-
-static void whoever_loses_the_race_nobody_loses_the_mutex(void** state) {
-  unsigned held = 0, cancelled = 0;
-
-  (void)state;
-  for (int i = 0; i < ROUNDS(2000); i++) {
-    struct duel d = {.rc = 1};
-    struct crew waiter, firer;
-
-    pkd_mutex_lock(&d.m);
-    crew_start(&waiter, 1, duellist, &d);
-    WAIT_FOR(waiting_at(&d.cancel) == 1);
-    crew_start(&firer, 1, fire_it, &d.cancel);
-    if (i % 2)
-      pkd_mutex_unlock(&d.m);
-    else
-      pkd_mutex_unlock_fair(&d.m);
-    crew_join(&firer);
-    crew_join(&waiter);
-    assert_true(d.rc == 0 || d.rc == -ECANCELED);
-    assert_int_equal(d.guarded, d.rc == 0);
-    assert_int_equal(d.m.word, 0);
-    *(d.rc == 0 ? &held : &cancelled) += 1;
-  }
-  assert_int_equal(held + cancelled, ROUNDS(2000));
-}
-
 int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_zeroed_token_is_not_fired),
@@ -583,23 +304,12 @@ int main(int argc, char** argv) {
       cmocka_unit_test(a_link_can_be_used_again),
       cmocka_unit_test(a_link_of_two_tokens_stops_the_program),
       cmocka_unit_test(unlink_waits_for_a_callback_under_way),
-      cmocka_unit_test(who_has_been_granted_waits_for_no_callback_of_others),
       cmocka_unit_test(firing_a_node_fires_exactly_its_subtree),
       cmocka_unit_test(a_closed_child_is_left_alone),
       cmocka_unit_test(a_child_of_a_fired_parent_is_born_fired),
       cmocka_unit_test(a_child_has_the_earliest_deadline_above_it),
       cmocka_unit_test(a_past_deadline_counts_as_fired),
       cmocka_unit_test(children_come_and_go_while_the_parent_fires),
-      cmocka_unit_test(a_pause_is_cut_short),
-      cmocka_unit_test(a_pause_ends_at_whichever_deadline_is_first),
-      cmocka_unit_test(every_waiter_of_a_mutex_is_cancelled),
-      cmocka_unit_test(a_free_mutex_is_taken_though_the_token_is_fired),
-      cmocka_unit_test(the_result_names_the_deadline_that_came_first),
-      cmocka_unit_test(others_keep_their_place_when_one_is_cancelled),
-      cmocka_unit_test(a_cancelled_condition_wait_has_the_free_mutex),
-      cmocka_unit_test(a_cancelled_condition_wait_does_not_wait_for_the_mutex),
-      cmocka_unit_test(a_cancelled_waiter_passes_its_signal_on),
-      cmocka_unit_test(whoever_loses_the_race_nobody_loses_the_mutex),
   };
 
   program = argv[0];
