@@ -18,16 +18,16 @@
  * The cache: two executions whose threads have the same histories (what each
  * did and saw, in which order per location) have come to the same state; with
  * the same budget left the same futures follow, and the second is cut there.
- * That saves a factor of 2 to 200. A state is known by a 64-bit hash, so a
- * collision could hide executions; with a million states the odds are one in
- * thirty million. */
+ * That saves a factor of 2 to 200, and the more the fewer are forgotten: the table
+ * grows with what it holds, as long as there is memory. A state is known by a
+ * 64-bit hash, so a collision could hide executions; with a million states the odds
+ * are one in eighteen million, with a hundred million one in two thousand. */
 #include "engine.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define CHOICES 4096
-#define CACHE_BITS 22
+#define CACHE_BITS 16 /* at first */
 #define DROPS 8
 
 typedef struct choice {
@@ -45,6 +45,7 @@ static int drops[DROPS];
 static uint64_t rng;
 static const char* replay;
 static uint64_t* cache;
+static int cache_bits;
 static uint64_t cached;
 static char text[CHOICES + 1];
 
@@ -55,18 +56,53 @@ static uint64_t draw(void) {
   return rng;
 }
 
+static void cache_begin(void) {
+  free(cache);
+  cache = NULL;
+  cached = 0;
+  if (!opt.cache)
+    return;
+  cache_bits = CACHE_BITS;
+  cache = calloc((size_t)1 << cache_bits, sizeof *cache);
+  if (cache == NULL)
+    abort();
+}
+
+/* @return where the state is, or where its place would be */
+static uint64_t* cache_find(uint64_t state) {
+  uint64_t mask = ((uint64_t)1 << cache_bits) - 1;
+  uint64_t i = state >> 1 & mask; /* the last bit is set in each */
+
+  while (cache[i] != 0 && cache[i] != state)
+    i = (i + 1) & mask;
+  return &cache[i];
+}
+
+/* Between two executions, for in one nothing may be allocated behind its back. */
+static void cache_grow(void) {
+  uint64_t* old = cache;
+  uint64_t size = (uint64_t)1 << cache_bits;
+
+  if (cached < size / 4)
+    return;
+  cache = calloc(2 * size, sizeof *cache);
+  if (cache == NULL) {
+    cache = old;
+    return;
+  }
+  cache_bits++;
+  for (uint64_t i = 0; i < size; i++)
+    if (old[i] != 0)
+      *cache_find(old[i]) = old[i];
+  free(old);
+}
+
 void ex_search_begin(const ex_options_t* options) {
   opt = *options;
   rng = ex_mix(opt.seed, 1) | 1;
   depth = fixed = longest = 0;
   started = false;
-  cached = 0;
-  if (opt.cache && cache == NULL)
-    cache = malloc(sizeof *cache << CACHE_BITS);
-  if (opt.cache && cache == NULL)
-    abort();
-  if (opt.cache)
-    memset(cache, 0, sizeof *cache << CACHE_BITS);
+  cache_begin();
 }
 
 /* Depth first: the last choice with an option left. */
@@ -87,6 +123,8 @@ bool ex_search_next(void) {
     return false;
   if (started && opt.mode == EX_DFS && !backtrack())
     return false;
+  if (cache != NULL)
+    cache_grow();
   if (ex.steps > longest)
     longest = ex.steps;
   if (opt.mode == EX_PCT)
@@ -177,17 +215,15 @@ bool ex_search_chance(int one_in) {
 }
 
 bool ex_search_seen(uint64_t state) {
-  uint64_t mask = ((uint64_t)1 << CACHE_BITS) - 1;
-  uint64_t i = state & mask;
+  uint64_t* place;
 
-  if (!opt.cache || opt.mode != EX_DFS || depth < fixed)
+  if (cache == NULL || opt.mode != EX_DFS || depth < fixed)
     return false;
-  state |= 1;
-  for (; cache[i] != 0; i = (i + 1) & mask)
-    if (cache[i] == state)
-      return true;
-  if (cached < mask / 2) {
-    cache[i] = state;
+  place = cache_find(state | 1);
+  if (*place != 0)
+    return true;
+  if (cached < ((uint64_t)1 << cache_bits) / 2) {
+    *place = state | 1;
     cached++;
   }
   return false;
