@@ -4,6 +4,7 @@
 #include "harness.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,9 @@ static const char* const keepers[] = {"pool", "async", "account"};
 enum { KEEPERS = sizeof keepers / sizeof keepers[0], WAITERS = 6 };
 
 static void one_waits_one_owns_both_vanish(const char* guard);
+static void poison(const struct server* server, int account);
+static redisContext* ask_to_move(const struct server* server, int from, int to);
+static bool was_told_ok(redisContext* client);
 static int send_transfer(const struct server* server);
 static int send_words(const struct server* server, const char* words);
 static void vanish_at_once(int fd);
@@ -52,6 +56,36 @@ static void a_vanished_waiter_gives_back_what_it_has(void** state) {
   assert_int_equal(ask_integer(watcher, "TOTAL"), TOTAL);
   close(owner);
   close(third);
+  redisFree(watcher);
+  server_remove(&server);
+}
+
+/* One write at a time, and those who wait meanwhile are written together: with the
+ * one that the database refuses fail all of its transaction, and no others. */
+static void who_is_told_ok_has_paid_and_nobody_else(void** state) {
+  enum { MOVES = 8, BAD = 5 };
+  struct server server = {0};
+  redisContext* movers[MOVES];
+  (void)state;
+  server_create(&server, "account");
+  redisContext* watcher = client_open(&server);
+  poison(&server, 10 + 2 * BAD);
+  sqlite3* hold = database_hold(&server);
+  for (int i = 0; i < MOVES; i++)
+    movers[i] = ask_to_move(&server, 10 + 2 * i, 11 + 2 * i);
+  wait_for_figure(watcher, "transfers_inside", MOVES);
+  database_let_go(hold);
+  for (int i = 0; i < MOVES; i++) {
+    char balance[32];
+    int moved = was_told_ok(movers[i]) ? 100 : 0;
+    snprintf(balance, sizeof balance, "BALANCE %d", 10 + 2 * i);
+    assert_int_equal(ask_integer(watcher, balance), OPENING - moved);
+    snprintf(balance, sizeof balance, "BALANCE %d", 11 + 2 * i);
+    assert_int_equal(ask_integer(watcher, balance), OPENING + moved);
+    if (i == BAD)
+      assert_int_equal(moved, 0);
+  }
+  expect_status(watcher, "TRANSFER 10 11 1", "OK");
   redisFree(watcher);
   server_remove(&server);
 }
@@ -108,6 +142,40 @@ static void one_waits_one_owns_both_vanish(const char* guard) {
   server_remove(&server);
 }
 
+/* The database refuses to change its balance from now on. */
+static void poison(const struct server* server, int account) {
+  sqlite3* db = NULL;
+  char script[160];
+  snprintf(script, sizeof script,
+           "CREATE TRIGGER refuse BEFORE UPDATE ON accounts WHEN new.id = %d "
+           "BEGIN SELECT RAISE(ABORT, 'refused'); END",
+           account);
+  assert_int_equal(sqlite3_open(server->database, &db), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(db, script, NULL, NULL, NULL), SQLITE_OK);
+  sqlite3_close(db);
+}
+
+static redisContext* ask_to_move(const struct server* server, int from,
+                                 int to) {
+  redisContext* client = client_open(server);
+  int sent = 0;
+  redisAppendCommand(client, "TRANSFER %d %d 100", from, to);
+  while (!sent)
+    assert_int_equal(redisBufferWrite(client, &sent), REDIS_OK);
+  return client;
+}
+
+/* @return whether the answer is OK and not an error; it comes, if need be */
+static bool was_told_ok(redisContext* client) {
+  redisReply* reply = NULL;
+  assert_int_equal(redisGetReply(client, (void**)&reply), REDIS_OK);
+  bool ok = reply->type == REDIS_REPLY_STATUS;
+  assert_true(ok || reply->type == REDIS_REPLY_ERROR);
+  freeReplyObject(reply);
+  redisFree(client);
+  return ok;
+}
+
 static int send_transfer(const struct server* server) {
   return send_words(server, "TRANSFER 1 2 100\r\n");
 }
@@ -158,6 +226,7 @@ int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_vanished_waiter_is_cancelled_and_an_owner_finishes),
       cmocka_unit_test(a_vanished_waiter_gives_back_what_it_has),
+      cmocka_unit_test(who_is_told_ok_has_paid_and_nobody_else),
       cmocka_unit_test(a_killed_server_comes_back_with_all_money),
       cmocka_unit_test(a_stopped_server_ends_in_order_under_load),
   };
