@@ -3,8 +3,8 @@
  * test_async_cond.c - waiting for a condition: no signal is lost, none is made
  * up, and whoever gives up passes on what it was given. */
 #include "actors.h"
+#include "support/child.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 static pkd_async_mutex_t mutex;
@@ -372,7 +372,6 @@ static int wait_in_child(void) {
 
 static void a_forked_child_may_wait_with_another_mutex(void** state) {
   struct actor waiter;
-  int status = -1;
   pid_t child;
 
   (void)state;
@@ -381,9 +380,7 @@ static void a_forked_child_may_wait_with_another_mutex(void** state) {
   child = fork();
   if (child == 0)
     _exit(wait_in_child());
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(child_ends(child), 0);
   assert_int_equal(pkd_async_cond_signal(&cond), 1); /* here all is as it was */
   assert_int_equal(actor_wait(&waiter), 0);
   release(&waiter);

@@ -4,6 +4,7 @@
  * every state, two loops in either order, those who forget to detach, fork, and
  * the end of the program. */
 #include "actors.h"
+#include "support/child.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -331,7 +332,6 @@ static int work_in_child(struct actor* owner, struct actor* waiter) {
 
 static void a_forked_child_has_the_locks_but_not_the_waiters(void** state) {
   struct actor owner, waiter, big;
-  int status;
   pid_t child;
 
   (void)state;
@@ -344,9 +344,7 @@ static void a_forked_child_has_the_locks_but_not_the_waiters(void** state) {
   child = fork();
   if (child == 0)
     _exit(work_in_child(&owner, &waiter));
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(child_ends(child), 0);
   assert_int_equal(waiting_at(&mutex), 1); /* here all is as it was */
   assert_int_equal(actor_release(&owner), 0);
   assert_int_equal(actor_wait(&waiter), 0);
@@ -404,7 +402,6 @@ static int end_with_waiters(void) {
 static const char* program;
 
 static void a_program_may_end_with_waiters_of_every_kind(void** state) {
-  int status;
   pid_t child;
 
   (void)state;
@@ -415,9 +412,7 @@ static void a_program_may_end_with_waiters_of_every_kind(void** state) {
     execl(program, program, "--end-with-waiters", (char*)NULL);
     _exit(99);
   }
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(child_ends(child), 0);
 }
 
 int main(int argc, char** argv) {

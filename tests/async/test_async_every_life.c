@@ -3,8 +3,8 @@
  * test_async_every_life.c - what loops, threads and memory mean to every object,
  * with one loop, with two, and with a loop and threads. */
 #include "kinds.h"
+#include "support/child.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 static void call_and_pass(const struct kind* kind, struct asker* asker) {
@@ -347,7 +347,6 @@ static bool lives_on_in_a_child(const struct kind* kind) {
 static void a_forked_child_has_the_object_but_not_the_waiters(void** state) {
   const struct kind* kind = kind_of(state);
   struct asker asker;
-  int status = -1;
   pid_t child;
 
   kind->fresh();
@@ -355,9 +354,7 @@ static void a_forked_child_has_the_object_but_not_the_waiters(void** state) {
   child = fork();
   if (child == 0)
     _exit(live_in_child(kind));
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(child_ends(child), 0);
   assert_int_equal(kind->waiting(), 1); /* here all is as it was */
   give(kind);
   assert_int_equal(asker_wait(&asker), kind->good);

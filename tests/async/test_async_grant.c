@@ -6,8 +6,8 @@
  * What is so of all, in each state of the picture in async/grant.h, is in
  * test_async_grant_every.c. */
 #include "stuck.h"
+#include "support/child.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 static pkd_async_mutex_t mutex;
@@ -483,7 +483,6 @@ static int in_child(void) {
 }
 
 static void the_child_of_a_fork_has_a_watchdog_of_its_own(void** state) {
-  int status = -1;
   pid_t child;
 
   (void)state;
@@ -498,9 +497,7 @@ static void the_child_of_a_fork_has_a_watchdog_of_its_own(void** state) {
   child = fork();
   if (child == 0)
     _exit(in_child());
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(child_ends(child), 0);
 }
 
 int main(void) {

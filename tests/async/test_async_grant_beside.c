@@ -6,8 +6,8 @@
  * They go the shortest way (async/quick.h), which has to notice that those who wait
  * do not count. test_async_grant.c asks from elsewhere. */
 #include "stuck.h"
+#include "support/child.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 static pkd_async_mutex_t first, second;
@@ -236,7 +236,6 @@ static int acquire_in_child(void) {
 static void
 a_callback_in_a_child_does_not_wait_behind_the_parents(void** state) {
   struct actor big;
-  int how = -1;
   pid_t child;
 
   (void)state;
@@ -246,9 +245,7 @@ a_callback_in_a_child_does_not_wait_behind_the_parents(void** state) {
   child = fork();
   if (child == 0)
     _exit(acquire_in_child());
-  assert_int_equal(waitpid(child, &how, 0), child);
-  assert_true(WIFEXITED(how));
-  assert_int_equal(WEXITSTATUS(how), 0);
+  assert_int_equal(child_ends(child), 0);
   assert_int_equal(pkd_async_sem_add(&sem, 1), 0); /* here all is as it was */
   assert_int_equal(actor_wait(&big), 0);
   assert_int_equal(actor_release(&big), 0);

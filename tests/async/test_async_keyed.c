@@ -5,8 +5,8 @@
  * Built twice: as it is shipped, and with three names in all, so that keys share
  * the queues of the lot and are told apart by their bytes alone. */
 #include "family.h"
+#include "support/child.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 static pkd_async_keyed_t keyed, other;
@@ -223,7 +223,6 @@ static void a_key_is_handed_over_and_free_at_no_moment(void** state) {
 /* In the child of a fork nobody holds a key, so there is none to hand over. */
 static void a_forked_child_has_no_key_to_hand_over(void** state) {
   pkd_req_t owner = {0}, heir = {0};
-  int status;
   pid_t child;
 
   (void)state;
@@ -237,9 +236,7 @@ static void a_forked_child_has_no_key_to_hand_over(void** state) {
       _exit(1);
     _exit(pkd_async_keyed_trylock_u64(&heir, &keyed, 7) == 0 ? 0 : 2);
   }
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(child_ends(child), 0);
   assert_int_equal(pkd_async_keyed_unlock(&owner, &keyed), 0);
 }
 

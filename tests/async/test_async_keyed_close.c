@@ -5,9 +5,9 @@
  *
  * Built twice, as test_async_keyed.c is. */
 #include "family.h"
+#include "support/child.h"
 
 #include <stdatomic.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static pkd_async_keyed_t keyed, other;
@@ -409,7 +409,6 @@ static void threads_are_told_as_tasks_are(void** state) {
 
 /* Those who wait are the parent's, and so is the lot in which they stand. */
 static void a_close_in_a_child_is_nothing_to_the_parent(void** state) {
-  int status = -1;
   pid_t child;
 
   (void)state;
@@ -424,9 +423,7 @@ static void a_close_in_a_child_is_nothing_to_the_parent(void** state) {
       _exit(1);
     _exit(pkd_async_keyed_trylock_u64(&req, &keyed, 8) != UV_ESHUTDOWN);
   }
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(child_ends(child), 0);
   run_some();
   assert_int_equal(answered, 0);
   unlock(&holders[0], &keyed);

@@ -3,9 +3,9 @@
  * test_async_loop.c - a loop with locks: attach, modes of uv_run, what keeps it
  * alive and what it delivers in a turn. Its end: test_async_detach.c. */
 #include "actors.h"
+#include "support/child.h"
 
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -93,7 +93,6 @@ static int attach_without_memory(void) {
 }
 
 static void attach_without_memory_leaves_nothing_behind(void** state) {
-  int status;
   pid_t child;
 
   (void)state;
@@ -102,9 +101,7 @@ static void attach_without_memory_leaves_nothing_behind(void** state) {
   child = fork();
   if (child == 0)
     _exit(attach_without_memory());
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(child_ends(child), 0);
 }
 
 static void a_loop_that_was_never_attached_is_refused(void** state) {

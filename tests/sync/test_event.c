@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_event.c - the event by its public interface. */
+#include <support/child.h>
 #include <support/test.h>
 
 #include <parkade/event.h>
@@ -8,7 +9,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define MS UINT64_C(1000000)
@@ -178,7 +178,6 @@ static void a_set_and_a_deadline_never_both_count(void** state) {
 static void a_child_of_fork_sets_and_waits_as_if_alone(void** state) {
   struct hall hall = {PKD_EVENT_AUTO_INIT, 0, 7, {0}};
   struct team team;
-  int status = -1;
   pid_t child;
 
   (void)state;
@@ -191,9 +190,7 @@ static void a_child_of_fork_sets_and_waits_as_if_alone(void** state) {
     pkd_event_set(&hall.e);
     _exit(pkd_event_trywait(&hall.e) == 0 && hall.e.word == 4 ? 0 : 2);
   }
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(child_ends(child), 0);
   pkd_event_set(&hall.e);
   team_join(&team);
 }

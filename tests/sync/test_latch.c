@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_latch.c - the latch by its public interface. */
+#include <support/child.h>
 #include <support/test.h>
 
 #include <parkade/latch.h>
@@ -9,7 +10,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <sched.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define MS UINT64_C(1000000)
@@ -67,7 +67,6 @@ static void more_than_can_be_counted_is_refused(void** state) {
 }
 
 static void counting_more_than_is_left_stops_the_program(void** state) {
-  int status = 0;
   pid_t child = fork();
 
   (void)state;
@@ -78,9 +77,7 @@ static void counting_more_than_is_left_stops_the_program(void** state) {
     pkd_latch_count_down(&l, 2);
     _exit(0);
   }
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFSIGNALED(status));
-  assert_int_equal(WTERMSIG(status), SIGABRT);
+  assert_int_equal(child_ends(child), -SIGABRT);
 }
 
 enum { WORKERS = 3, WAITERS = 3 };

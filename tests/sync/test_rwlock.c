@@ -199,7 +199,6 @@ static void misuse_stops_the_program_with_one_line(void** state) {
   SKIP_IF_TSAN_SPEAKS_FIRST();
   for (int which = 0; which < 14; which++) {
     char line[256] = "";
-    int status = 0;
     int tube[2];
     pid_t child;
 
@@ -213,8 +212,7 @@ static void misuse_stops_the_program_with_one_line(void** state) {
     close(tube[1]);
     assert_true(read(tube[0], line, sizeof line - 1) > 0);
     close(tube[0]);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_int_equal(child_ends(child), -SIGABRT);
     assert_non_null(strstr(line, "parkade: pkd_rwlock_"));
   }
 }
@@ -225,7 +223,6 @@ static void a_child_of_fork_has_the_lock_and_nobody_waiting(void** state) {
   pkd_rwlock_t l = PKD_RWLOCK_INIT;
   struct hand writer = {0};
   struct hand reader = {0};
-  int status = -1;
   pid_t child;
 
   (void)state;
@@ -247,9 +244,7 @@ static void a_child_of_fork_has_the_lock_and_nobody_waiting(void** state) {
     pkd_rwlock_rdunlock(&l);
     _exit(l.word == 0 ? 0 : 4);
   }
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(child_ends(child), 0);
   pkd_rwlock_rdunlock(&l);
   let_go(&writer);
   let_go(&reader);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_sem.c - the semaphore by its public interface. */
+#include <support/child.h>
 #include <support/test.h>
 
 #include <parkade/lot.h>
@@ -9,7 +10,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <sched.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define MS UINT64_C(1000000)
@@ -240,7 +240,6 @@ static void
 a_child_of_fork_is_not_stopped_by_waiters_it_does_not_have(void** state) {
   struct line line = {PKD_SEM_INIT(2), {3}, {PKD_FOREVER}, {0}, {0}, 0};
   struct team team;
-  int status = -1;
   pid_t child;
 
   (void)state;
@@ -256,9 +255,7 @@ a_child_of_fork_is_not_stopped_by_waiters_it_does_not_have(void** state) {
       _exit(3);
     _exit(0);
   }
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_int_equal(child_ends(child), 0);
   pkd_sem_release(&line.s, 1);
   team_join(&team);
 }
