@@ -217,7 +217,7 @@ static void a_blocked_thread_can_be_cancelled(void** state) {
   assert_int_equal(pkd_async_mutex_unlock(&owner, &b), 0);
 }
 
-static int block_rc[5];
+static int block_rc[6];
 static bool all_free;
 
 static void block_on_permits(void* arg, unsigned number) {
@@ -236,6 +236,9 @@ static void block_on_permits(void* arg, unsigned number) {
   block_rc[3] = pkd_many_lock_blocking(&many, items, 2, PKD_FOREVER);
   items[1].take = pkd_take_key(&keyed, NULL, 1);
   block_rc[4] = pkd_many_lock_blocking(&many, items, 2, PKD_FOREVER);
+  items[1].take = pkd_take_key(&keyed, NULL, 0); /* the empty one */
+  pkd_async_keyed_close(&keyed);
+  block_rc[5] = pkd_many_lock_blocking(&many, items, 2, PKD_FOREVER);
   all_free = !pkd_async_mutex_is_locked(&a);
 }
 
@@ -248,6 +251,7 @@ static void a_thread_takes_permits_too_and_nothing_with_nonsense(void** state) {
   assert_int_equal(block_rc[2], UV_EINVAL);
   assert_int_equal(block_rc[3], UV_EINVAL);
   assert_int_equal(block_rc[4], UV_EINVAL);
+  assert_int_equal(block_rc[5], UV_ESHUTDOWN);
   assert_true(all_free);
   assert_int_equal(pkd_async_sem_available(&sem), 3);
 }
@@ -304,6 +308,8 @@ static void what_makes_no_sense_is_refused(void** state) {
   assert_int_equal(pkd_many_trylock(&many, twice, 2), UV_EINVAL);
   assert_int_equal(pkd_many_trylock(&many, keys, 3), UV_EINVAL);
   assert_int_equal(pkd_many_trylock(&many, empty, 1), UV_EINVAL);
+  assert_int_equal(pkd_many_trylock(&many, odd, 2), UV_EINVAL);
+  odd[0].take = pkd_take_key(&keyed, NULL, 0); /* the same key */
   assert_int_equal(pkd_many_trylock(&many, odd, 2), UV_EINVAL);
   odd[0].take = (pkd_take_t){.object = &b}; /* of no kind */
   assert_int_equal(pkd_many_trylock(&many, odd, 1), UV_EINVAL);
