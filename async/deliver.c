@@ -88,8 +88,7 @@ static void wait_for_deadline(struct pkd__home* home, pkd_req_t* req) {
     return;
   }
   if (pkd__wheel_next(&home->wheel) == PKD__WHEEL_NEVER)
-    pkd__wheel_init(&home->wheel,
-                    now_of(home)); /* it slept, perhaps for weeks */
+    pkd__wheel_set(&home->wheel, now_of(home));
   /* The wheel may have stood still for weeks, up to its first deadline. */
   pkd__wheel_insert(&home->wheel, &req->link,
                     deadline_from(now_of(home), &req->link));

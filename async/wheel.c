@@ -4,7 +4,7 @@
 #include "wheel.h"
 
 #define BITS 6
-#define TOP (PKD__WHEEL_LEVELS - 1)
+#define TOP (PKD_WHEEL_LEVELS - 1)
 
 static void place(struct pkd__wheel* wheel, struct pkd__link* link,
                   uint64_t deadline);
@@ -14,7 +14,7 @@ static uint64_t next_slot(const struct pkd__wheel* wheel, unsigned* level,
 void pkd__wheel_init(struct pkd__wheel* wheel, uint64_t now) {
   wheel->now = now;
   pkd__list_init(&wheel->due);
-  for (unsigned l = 0; l < PKD__WHEEL_LEVELS; l++) {
+  for (unsigned l = 0; l < PKD_WHEEL_LEVELS; l++) {
     wheel->occupied[l] = 0;
     for (unsigned s = 0; s < PKD__WHEEL_SLOTS; s++)
       pkd__list_init(&wheel->slot[l][s]);
@@ -36,7 +36,7 @@ void pkd__wheel_remove(struct pkd__wheel* wheel, struct pkd__link* link) {
   /* It was the only one, so `head` is its list. If that is a slot, its bit is
    * cleared, lest the loop wakes for an empty slot. */
   n = ((uintptr_t)head - (uintptr_t)wheel->slot) / sizeof *head;
-  if (n < PKD__WHEEL_LEVELS * PKD__WHEEL_SLOTS)
+  if (n < PKD_WHEEL_LEVELS * PKD__WHEEL_SLOTS)
     wheel->occupied[n / PKD__WHEEL_SLOTS] &=
         ~(UINT64_C(1) << n % PKD__WHEEL_SLOTS);
 }
@@ -79,7 +79,7 @@ static void pour(struct pkd__link* from, struct pkd__link* into) {
 }
 
 void pkd__wheel_empty(struct pkd__wheel* wheel, struct pkd__link* list) {
-  for (unsigned l = 0; l < PKD__WHEEL_LEVELS; l++) {
+  for (unsigned l = 0; l < PKD_WHEEL_LEVELS; l++) {
     wheel->occupied[l] = 0;
     for (unsigned s = 0; s < PKD__WHEEL_SLOTS; s++)
       pour(&wheel->slot[l][s], list);
@@ -117,7 +117,7 @@ static void place(struct pkd__wheel* wheel, struct pkd__link* link,
 /* The occupied slot that begins first, and when that is. */
 static uint64_t next_slot(const struct pkd__wheel* wheel, unsigned* level,
                           unsigned* slot) {
-  for (unsigned l = 0; l < PKD__WHEEL_LEVELS; l++) {
+  for (unsigned l = 0; l < PKD_WHEEL_LEVELS; l++) {
     uint64_t bits = wheel->occupied[l];
     uint64_t present = wheel->now >> (BITS * l);
     unsigned here = (unsigned)present % PKD__WHEEL_SLOTS;

@@ -16,14 +16,16 @@
 
 #include <stdbool.h>
 
-#define PKD__WHEEL_LEVELS 6
+#ifndef PKD_WHEEL_LEVELS /* the build may ask for less */
+#define PKD_WHEEL_LEVELS 6
+#endif
 #define PKD__WHEEL_SLOTS 64
 #define PKD__WHEEL_NEVER UINT64_MAX
 
 struct pkd__wheel {
   uint64_t now; /* milliseconds; everything before it was handed out */
-  uint64_t occupied[PKD__WHEEL_LEVELS]; /* bit: the slot is not empty */
-  struct pkd__link slot[PKD__WHEEL_LEVELS][PKD__WHEEL_SLOTS];
+  uint64_t occupied[PKD_WHEEL_LEVELS]; /* bit: the slot is not empty */
+  struct pkd__link slot[PKD_WHEEL_LEVELS][PKD__WHEEL_SLOTS];
   struct pkd__link due; /* reached, and not handed out yet */
 };
 
@@ -32,6 +34,11 @@ typedef uint64_t (*pkd__deadline_cb)(const struct pkd__wheel* wheel,
                                      const struct pkd__link* link);
 
 void pkd__wheel_init(struct pkd__wheel* wheel, uint64_t now);
+
+/** Tells a wheel that is empty the present: it may have slept for weeks. */
+static inline void pkd__wheel_set(struct pkd__wheel* wheel, uint64_t now) {
+  wheel->now = now;
+}
 
 /** Inserts a link that is in no list; `deadline` at most 2^35 ahead. */
 void pkd__wheel_insert(struct pkd__wheel* wheel, struct pkd__link* link,
