@@ -311,8 +311,12 @@ void ex_trace(const void* pc, const char* format, ...)
 void ex_trace_print(void);
 /** @return function and file:line of a return address */
 const char* ex_trace_place(uint32_t pc);
+extern const char __executable_start[];
+
 /** Return addresses in 32 bits. */
-uint32_t ex_trace_pack(const void* pc);
+static inline uint32_t ex_trace_pack(const void* pc) {
+  return pc == NULL ? 0 : (uint32_t)((const char*)pc - __executable_start);
+}
 
 #define EX_TRACE(...)                                                          \
   do {                                                                         \

@@ -30,6 +30,7 @@ typedef struct record {
   uint8_t mask;   /* the bytes of its cell that it speaks for */
   uint8_t writer; /* of the last plain write */
   uint8_t done;   /* bit k: of kind k at `step` and `now`; no news */
+  uint8_t alone;  /* the only thread that has touched it, or NOT_ALONE */
   int16_t next;   /* of the same cell, -1: none */
   int step;
   uint32_t now;
@@ -38,6 +39,8 @@ typedef struct record {
   uint32_t written_pc;
   uint32_t pc[3][EX_THREADS]; /* where there is a time */
 } record_t;
+
+#define NOT_ALONE 255u
 
 enum { PLAIN_READ, ATOMIC_READ, ATOMIC_WRITE };
 
@@ -158,13 +161,17 @@ static void access_cell(uintptr_t cell, uint8_t mask, unsigned kind,
     unknown &= (uint8_t)~record->mask;
     if (is_repeated(record) && (record->done >> kind & 1) != 0)
       continue;
-    check(record, cell * 8, kind, pc);
+    if (record->alone != ex.current) {
+      check(record, cell * 8, kind, pc);
+      record->alone = NOT_ALONE;
+    }
     note(record, kind, pc);
   }
   if (unknown != 0) {
     record_t* record = new_record();
     memset(record, 0, offsetof(record_t, written_pc));
     record->mask = unknown;
+    record->alone = (uint8_t)ex.current;
     record->next = head->first;
     head->first = (int16_t)(record - records);
     note(record, kind, pc);

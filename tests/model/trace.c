@@ -35,14 +35,8 @@ static int line_count;
 static place_t places[PLACES];
 static int place_count;
 
-extern char __executable_start[];
-
 void ex_trace_begin(void) {
   line_count = 0;
-}
-
-uint32_t ex_trace_pack(const void* pc) {
-  return pc == NULL ? 0 : (uint32_t)((const char*)pc - __executable_start);
 }
 
 void ex_trace(const void* pc, const char* format, ...) {
