@@ -6,7 +6,9 @@
  * has no such thing. A task is what the library makes of it: a request with
  * callbacks, a Rust future. "Yield" puts the task behind the ready ones in the
  * library's own ready list; it is not a turn of the poller, which every library
- * takes once in so many of them. */
+ * takes once in so many of them. (tokio's yield_now() is one, since 1.23, and is
+ * not what is measured.) The end of a task and its memory are no library's lock,
+ * and not timed. */
 #ifndef BENCH_ASYNC_PEER_H
 #define BENCH_ASYNC_PEER_H
 
@@ -22,7 +24,8 @@ struct async_peer {
    * after each task had its first */
   uint64_t (*yields)(uint64_t tasks, uint64_t count);
   /* `tasks` queue while the lock is held, then it is passed through all of them;
-   * *enqueued is the first half's time, the result the second's */
+   * *enqueued is the first half's time, the result the second's. A future queues
+   * when it is first polled, so the first half has the runtime's step to it */
   uint64_t (*burst)(uint64_t tasks, uint64_t* enqueued);
   /* `tasks` queue; then each cancels, in another order; the cancels' time */
   uint64_t (*cancel)(uint64_t tasks);

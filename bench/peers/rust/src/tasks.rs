@@ -95,6 +95,23 @@ fn quiet_waker() -> Waker {
     unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &TABLE)) }
 }
 
+// Puts the task behind those that are ready, as "yield" is meant in async_peer.h.
+// tokio's own yield_now() wakes a task only after a turn of the driver (since 1.23),
+// which would be timed as well.
+struct Behind(bool);
+
+impl Future for Behind {
+    type Output = ();
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.0 {
+            return Poll::Ready(());
+        }
+        self.0 = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
 // Polls a lock future that cannot be ready, so that it is in the queue.
 struct PollOnce<'a, F>(Pin<&'a mut F>);
 
@@ -162,7 +179,7 @@ macro_rules! mutex_rounds {
                 loop {
                     let guard = lock.lock().await;
 
-                    tokio::task::yield_now().await;
+                    Behind(false).await;
                     let more = shared.goes_on();
                     drop(guard);
                     if !more {
@@ -211,32 +228,34 @@ macro_rules! mutex_rounds {
             pub extern "C" fn burst(tasks: u64, enqueued: *mut u64) -> u64 {
                 let lock: Arc<$mutex> = Arc::new($new);
                 let shared = Arc::new(Shared::new(tasks, 0));
+                let over = Arc::new(tokio::sync::Notify::new());
                 let holder = $unlocked(lock.try_lock());
                 let runtime = runtime();
-                let mut all = Vec::with_capacity(tasks as usize);
 
                 for _ in 0..tasks {
-                    let (lock, shared) = (lock.clone(), shared.clone());
+                    let (lock, shared, over) = (lock.clone(), shared.clone(), over.clone());
 
-                    all.push(runtime.spawn(async move {
+                    runtime.spawn(async move {
                         let guard = lock.lock().await;
-                        shared.goes_on();
+                        let more = shared.goes_on();
                         drop(guard);
-                    }));
+                        if !more {
+                            over.notify_one();
+                        }
+                        // The end of a task, and its free(), are not timed.
+                        std::future::pending::<()>().await;
+                    });
                 }
                 // Behind them all: they have queued when this runs, and the first
-                // turn of the marker says when they began.
+                // turn of the marker says when they began. That each is polled for
+                // the first time is in here.
                 let mut begin = now();
                 let queued = runtime.spawn(async {});
                 runtime.block_on(queued).unwrap();
                 unsafe { *enqueued = now() - begin };
                 begin = now();
                 drop(holder);
-                runtime.block_on(async {
-                    for task in all {
-                        task.await.unwrap();
-                    }
-                });
+                runtime.block_on(over.notified());
                 shared.end.load(Ordering::Relaxed) - begin
             }
 
@@ -322,7 +341,7 @@ extern "C" fn tokio_permits(k: u64, tasks: u64, count: u64) -> u64 {
             loop {
                 let permits = sem.acquire_many(2).await.unwrap();
 
-                tokio::task::yield_now().await;
+                Behind(false).await;
                 let more = shared.goes_on();
                 drop(permits);
                 if !more {
@@ -357,12 +376,12 @@ macro_rules! rwlock_round {
 
                         if at % 10 == 0 {
                             let guard = lock.write().await;
-                            tokio::task::yield_now().await;
+                            Behind(false).await;
                             more = shared.goes_on();
                             drop(guard);
                         } else {
                             let guard = lock.read().await;
-                            tokio::task::yield_now().await;
+                            Behind(false).await;
                             more = shared.goes_on();
                             drop(guard);
                         }
