@@ -33,7 +33,9 @@ static pkd_cancel_t tokens[TOKENS];
 static unsigned current; /* atomic; the token of this moment */
 static unsigned working; /* atomic */
 static unsigned entered[WORKERS][KINDS];
-static unsigned odd_results; /* atomic */
+static unsigned odd_results;     /* atomic */
+static unsigned late, cancelled; /* atomic; how waits ended */
+static uint64_t seed;
 
 static const pkd_cancel_t* token_now(void) {
   return &tokens[count_of(&current)];
@@ -96,7 +98,7 @@ static void depart(int kind, bool fair) {
 }
 
 static void work(unsigned number) {
-  rng_t rng = rng_stream(33, number);
+  rng_t rng = rng_stream(seed, number);
 
   for (int i = 0; i < ROUNDS(4000); i++) {
     int kind = (int)rng_below(&rng, KINDS);
@@ -108,6 +110,10 @@ static void work(unsigned number) {
     if (rc != 0 && rc != -ETIMEDOUT && rc != -ECANCELED &&
         !(kind == 6 && rc == PKD_ENOTHELD))
       count_up(&odd_results);
+    if (rc == -ETIMEDOUT || rc == PKD_ENOTHELD)
+      count_up(&late);
+    if (rc == -ECANCELED)
+      count_up(&cancelled);
     if (rc == 0 || (kind == 6 && rc != PKD_ENOTHELD)) {
       section(kind, number);
       if (i % 16 == 0)
@@ -139,6 +145,9 @@ static void no_lock_and_no_waiter_is_lost(void** state) {
   working = WORKERS;
   team_run(WORKERS + 1, work_or_fire, NULL);
   assert_int_equal(odd_results, 0);
+  /* or there was no storm */
+  assert_int_not_equal(late, 0);
+  assert_int_not_equal(cancelled, 0);
   for (int w = 0; w < WORKERS; w++)
     for (int k = 0; k < KINDS; k++)
       total[k] += entered[w][k];
@@ -155,9 +164,11 @@ static void no_lock_and_no_waiter_is_lost(void** state) {
   assert_int_equal(pkd_lot_for_each(NULL, NULL, NULL), 0);
 }
 
-int main(void) {
+int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(no_lock_and_no_waiter_is_lost),
   };
+
+  seed = rng_seed_of(argc, argv);
   return cmocka_run_group_tests_name("cancel storm", tests, NULL, NULL);
 }

@@ -102,7 +102,7 @@ static void the_result_names_the_deadline_that_came_first(void** state) {
   assert_int_equal(w.m.word, 1);
 }
 
-static void others_keep_their_place_when_one_is_cancelled(void** state) {
+static void a_child_that_is_fired_ends_no_wait_of_its_parent(void** state) {
   struct lock_wait w = {.deadline = PKD_FOREVER};
   pkd_cancel_t stop = PKD_CANCEL_INIT;
   struct crew crew, single;
@@ -122,6 +122,51 @@ static void others_keep_their_place_when_one_is_cancelled(void** state) {
   assert_int_equal(w.rc[0], 0);
   assert_int_equal(w.rc[1], 0);
   pkd_cancel_close(&stop);
+}
+
+struct line {
+  pkd_mutex_t m;
+  pkd_cancel_t cancel[4];
+  int rc[4];
+  unsigned turn[4]; /* 1, 2, ... as they had it */
+  unsigned turns;   /* under m */
+};
+
+static void stand_in_line(void* arg, unsigned number) {
+  struct line* line = arg;
+
+  line->rc[number] =
+      pkd_mutex_lock_cancellable(&line->m, &line->cancel[number], PKD_FOREVER);
+  if (line->rc[number] != 0)
+    return;
+  line->turn[number] = ++line->turns;
+  pkd_mutex_unlock_fair(&line->m); /* to the next in the queue */
+}
+
+static void others_keep_their_place_when_one_is_cancelled(void** state) {
+  (void)state;
+  for (unsigned leaves = 0; leaves < 4; leaves++) {
+    struct line line = {.turns = 0};
+    struct crew crew;
+    unsigned place = 0;
+
+    pkd_mutex_lock(&line.m);
+    crew_start(&crew, 0, stand_in_line, &line);
+    for (unsigned i = 0; i < 4; i++) {
+      crew_add(&crew);
+      WAIT_FOR(waiting_at(&line.m) == i + 1);
+    }
+    WAIT_FOR(waiting_at(&line.cancel[leaves]) == 1);
+    pkd_cancel_fire(&line.cancel[leaves]);
+    WAIT_FOR(waiting_at(&line.m) == 3);
+    pkd_mutex_unlock_fair(&line.m);
+    crew_join(&crew);
+    for (unsigned i = 0; i < 4; i++) {
+      assert_int_equal(line.rc[i], i == leaves ? -ECANCELED : 0);
+      assert_int_equal(line.turn[i], i == leaves ? 0 : ++place);
+    }
+    assert_int_equal(line.m.word, 0);
+  }
 }
 
 static void wait_cond(void* arg, unsigned number) {
@@ -297,6 +342,7 @@ int main(void) {
       cmocka_unit_test(every_waiter_of_a_mutex_is_cancelled),
       cmocka_unit_test(a_free_mutex_is_taken_though_the_token_is_fired),
       cmocka_unit_test(the_result_names_the_deadline_that_came_first),
+      cmocka_unit_test(a_child_that_is_fired_ends_no_wait_of_its_parent),
       cmocka_unit_test(others_keep_their_place_when_one_is_cancelled),
       cmocka_unit_test(a_cancelled_condition_wait_has_the_free_mutex),
       cmocka_unit_test(a_cancelled_condition_wait_does_not_wait_for_the_mutex),

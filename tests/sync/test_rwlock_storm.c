@@ -21,6 +21,7 @@ struct storm {
   int a, b;
   unsigned torn; /* atomic */
   int writes[THREADS];
+  unsigned given_up; /* atomic */
 };
 
 static void look(struct storm* s) {
@@ -170,7 +171,7 @@ static void rage(void* arg, unsigned number) {
 }
 
 static void storm_with(pkd_rwlock_policy_t policy) {
-  struct storm s = {PKD_RWLOCK_POLICY_INIT(policy), 0, 0, 0, {0}};
+  struct storm s = {PKD_RWLOCK_POLICY_INIT(policy), 0, 0, 0, {0}, 0};
   int writes = 0;
 
   team_run(THREADS, rage, &s);
@@ -199,7 +200,13 @@ static void the_same_when_writers_are_preferred(void** state) {
 
 /* --- give-ups -------------------------------------------------------------- */
 
-/* Long holds, short deadlines: nearly everybody gives up, in every state. */
+static int noted(struct storm* s, int rc) {
+  if (rc == -ETIMEDOUT)
+    __atomic_add_fetch(&s->given_up, 1, __ATOMIC_RELAXED);
+  return rc;
+}
+
+/* Long holds, short deadlines: many give up, in every state. */
 static void give_up_often(void* arg, unsigned number) {
   struct storm* s = arg;
   rng_t rng = rng_stream(seed, number + 100);
@@ -209,20 +216,20 @@ static void give_up_often(void* arg, unsigned number) {
     uint64_t kind = rng_below(&rng, 4);
     pkd_deadline_t until = pkd_after(rng_below(&rng, 30000));
 
-    if (kind == 0 && pkd_rwlock_wrlock_for(&s->l, ns) == 0) {
+    if (kind == 0 && noted(s, pkd_rwlock_wrlock_for(&s->l, ns)) == 0) {
       change(s, number);
       while (pkd_now() < until)
         sched_yield();
       pkd_rwlock_wrunlock(&s->l);
-    } else if (kind == 1 && pkd_rwlock_uplock_for(&s->l, ns) == 0) {
+    } else if (kind == 1 && noted(s, pkd_rwlock_uplock_for(&s->l, ns)) == 0) {
       look(s);
-      if (pkd_rwlock_upgrade_for(&s->l, ns) == 0) {
+      if (noted(s, pkd_rwlock_upgrade_for(&s->l, ns)) == 0) {
         change(s, number);
         pkd_rwlock_wrunlock(&s->l);
       } else {
         pkd_rwlock_upunlock(&s->l);
       }
-    } else if (kind > 1 && pkd_rwlock_rdlock_for(&s->l, ns) == 0) {
+    } else if (kind > 1 && noted(s, pkd_rwlock_rdlock_for(&s->l, ns)) == 0) {
       look(s);
       while (pkd_now() < until)
         sched_yield();
@@ -232,13 +239,14 @@ static void give_up_often(void* arg, unsigned number) {
 }
 
 static void giving_up_in_any_state_leaves_a_free_lock(void** state) {
-  struct storm s = {PKD_RWLOCK_INIT, 0, 0, 0, {0}};
+  struct storm s = {PKD_RWLOCK_INIT, 0, 0, 0, {0}, 0};
   int writes = 0;
 
   (void)state;
   team_run(THREADS, give_up_often, &s);
   for (int i = 0; i < THREADS; i++)
     writes += s.writes[i];
+  assert_int_not_equal(s.given_up, 0); /* or nothing was tried */
   assert_int_equal(s.torn, 0);
   assert_int_equal(s.a, writes);
   assert_int_equal(s.l.word, 0);
