@@ -77,23 +77,55 @@ static void the_initialisers_make_zeroed_memory(void** state) {
   SAME_AS_ZEROED(pkd_mutex_t, PKD_MUTEX_INIT);
   SAME_AS_ZEROED(pkd_fair_mutex_t, PKD_FAIR_MUTEX_INIT);
   SAME_AS_ZEROED(pkd_remutex_t, PKD_REMUTEX_INIT);
+  SAME_AS_ZEROED(pkd_rwlock_t, PKD_RWLOCK_INIT);
   SAME_AS_ZEROED(pkd_cond_t, PKD_COND_INIT);
   SAME_AS_ZEROED(pkd_once_t, PKD_ONCE_INIT);
   SAME_AS_ZEROED(pkd_sem_t, PKD_SEM_INIT(0));
   SAME_AS_ZEROED(pkd_latch_t, PKD_LATCH_INIT(0));
+  SAME_AS_ZEROED(pkd_barrier_t, PKD_BARRIER_INIT(0));
   SAME_AS_ZEROED(pkd_event_t, PKD_EVENT_INIT);
   SAME_AS_ZEROED(pkd_cancel_t, PKD_CANCEL_INIT);
 }
 
-/* The inline functions of mutex.h and once.h are compiled into users. */
+static void nothing(void) {}
+
+/* What the inline functions of the headers know of a word is compiled into users. */
 static void the_inline_bits_are_where_users_have_them(void** state) {
   pkd_mutex_t m = PKD_MUTEX_INIT;
+  pkd_fair_mutex_t fair = PKD_FAIR_MUTEX_INIT;
+  pkd_rwlock_t rw = PKD_RWLOCK_INIT;
+  pkd_once_t once = PKD_ONCE_INIT;
+  pkd_sem_t sem = PKD_SEM_INIT(3);
+  pkd_latch_t latch = PKD_LATCH_INIT(3);
+  pkd_event_t event = PKD_EVENT_INIT;
 
   (void)state;
   pkd_mutex_lock(&m);
   assert_int_equal(m.word, 1);
   pkd_mutex_unlock(&m);
   assert_int_equal(m.word, 0);
+  pkd_fair_mutex_lock(&fair);
+  assert_int_equal(fair.word, 1);
+  pkd_fair_mutex_unlock(&fair);
+  assert_int_equal(fair.word, 0);
+  pkd_rwlock_rdlock(&rw);
+  assert_int_equal(rw.word, 32);
+  pkd_rwlock_rdunlock(&rw);
+  pkd_rwlock_wrlock(&rw);
+  assert_int_equal(rw.word, 1);
+  pkd_rwlock_wrunlock(&rw);
+  pkd_rwlock_uplock(&rw);
+  assert_int_equal(rw.word, 2);
+  pkd_rwlock_upunlock(&rw);
+  assert_int_equal(rw.word, 0);
+  pkd_once_call(&once, nothing);
+  assert_int_equal(once.word, 4);
+  assert_int_equal(pkd_sem_acquire(&sem, 1), 0);
+  assert_int_equal(sem.word, 2 * 2);
+  pkd_latch_count_down(&latch, 1);
+  assert_int_equal(latch.word, 2 * 2);
+  pkd_event_set(&event);
+  assert_int_equal(event.word & 1, 1);
 }
 
 int main(void) {
