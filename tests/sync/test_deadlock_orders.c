@@ -304,8 +304,10 @@ static void trade(struct market* m, rng_t* rng) {
   }
 }
 
+static uint64_t seed;
+
 static void trade_for_a_while(void* arg, unsigned number) {
-  rng_t rng = rng_stream(20, number);
+  rng_t rng = rng_stream(seed, number);
 
   for (int i = 0; i < ROUNDS(3000); i++)
     trade(arg, &rng);
@@ -490,5 +492,7 @@ int main(int argc, char** argv) {
     nest(&b, &a);
     abort();
   }
+
+  seed = rng_seed_of(argc, argv);
   return cmocka_run_group_tests_name("deadlock orders", tests, NULL, NULL);
 }

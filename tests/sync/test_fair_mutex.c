@@ -193,9 +193,11 @@ static void the_last_cancelled_waiter_takes_the_mark_away(void** state) {
   assert_int_equal(s.m.word, 0);
 }
 
+static uint64_t seed;
+
 static void race_the_deadline(void* arg, unsigned number) {
   struct stage* s = arg;
-  rng_t rng = rng_stream(7, number);
+  rng_t rng = rng_stream(seed, number);
 
   for (int i = 0; i < ROUNDS(4000); i++) {
     uint64_t span = rng_below(&rng, 40000);
@@ -365,7 +367,7 @@ static void misuse_stops_the_program_by_name(void** state) {
   assert_non_null(strstr(words, "pkd_fair_mutex_bump"));
 }
 
-int main(void) {
+int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(ten_thousand_handoffs_follow_the_queue),
       cmocka_unit_test(waiters_are_served_as_they_came),
@@ -380,5 +382,7 @@ int main(void) {
       cmocka_unit_test(a_scope_unlocks_however_it_is_left),
       cmocka_unit_test(misuse_stops_the_program_by_name),
   };
+
+  seed = rng_seed_of(argc, argv);
   return cmocka_run_group_tests_name("fair mutex", tests, NULL, NULL);
 }

@@ -285,8 +285,10 @@ struct load {
 
 static struct load load;
 
+static uint64_t seed;
+
 static void make_load(void* arg, unsigned number) {
-  rng_t rng = rng_stream(1, number);
+  rng_t rng = rng_stream(seed, number);
   pkd_park_t how = {.validate = yes_always};
 
   (void)arg;
@@ -431,7 +433,7 @@ static void a_childs_child_is_a_child(void** state) {
   assert_int_equal(run_in_child(have_a_child), 0);
 }
 
-int main(void) {
+int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_child_starts_with_an_empty_lot),
       cmocka_unit_test(an_inherited_waiter_is_not_queued),
@@ -446,5 +448,7 @@ int main(void) {
       cmocka_unit_test(children_of_a_busy_parent_find_no_lock_held),
       cmocka_unit_test(a_childs_child_is_a_child),
   };
+
+  seed = rng_seed_of(argc, argv);
   return cmocka_run_group_tests_name("fork", tests, NULL, NULL);
 }
