@@ -12,9 +12,9 @@
  * A token may have a deadline, its children have it at the latest: one token for
  * a request and everything it waits for.
  *
- * A grant wins: a waiter that was given its lock before the token reached it has
- * the lock and is told so. A wait that need not wait does not look at the token
- * at all: what is free is taken.
+ * A grant wins: a thread that was given its lock before the token reached it has
+ * the lock and is told so (of requests see async/cancel.h). A wait that need not
+ * wait does not look at the token at all: what is free is taken.
  *
  * Nobody watches the clock for a token: each wait tied to it ends at its deadline
  * by its own clock, and pkd_cancel_is_fired() compares. Links of your own are

@@ -10,7 +10,8 @@
  *
  * pkd_cancel_t is described in parkade/cancel.h. Firing it, from any thread, ends
  * the waits of all requests that are tied to it, and those of threads, and all of
- * the tokens beneath it. A grant wins, as always. */
+ * the tokens beneath it. A thread that was granted its lock before has it; from a
+ * request whose callback has not begun it is taken back, as pkd_req_cancel() says. */
 #ifndef PARKADE_ASYNC_CANCEL_H
 #define PARKADE_ASYNC_CANCEL_H
 
