@@ -24,8 +24,8 @@ struct ending {
   size_t passed; /* in this hold of the lot's lock */
   size_t taken;
   bool full;
-  pkd_req_t* first; /* the taken, oldest first */
-  pkd_req_t* last;
+  pkd_waiter_t* first; /* the taken, oldest first, strung by `next` */
+  pkd_waiter_t** end;
 };
 
 static bool waits_for_closed(const void* keyed, const pkd_req_t* req);
@@ -54,19 +54,12 @@ static bool waits_for_closed(const void* arg, const pkd_req_t* req) {
 
 /* --- one name -------------------------------------------------------------- */
 
-/* One that has left the queue needs its key no more, and is strung to the others
- * by its place. */
-static pkd_req_t* next_of(const pkd_req_t* req) {
-  return (pkd_req_t*)(uintptr_t)req->extra[0];
-}
-
-static void append(struct ending* ending, pkd_req_t* req) {
-  req->extra[0] = 0;
-  if (ending->first == NULL)
-    ending->first = req;
-  else
-    ending->last->extra[0] = (uintptr_t)req;
-  ending->last = req;
+/* Strung by their places in the queue, which they have left, as the one before
+ * `waiter` has by now. Not by the room of their keys: who has queued one up, or has come
+ * to it, may be about to look who else is there for its key (keyed.c). */
+static void append(struct ending* ending, pkd_waiter_t* waiter) {
+  *ending->end = waiter;
+  ending->end = &waiter->next;
 }
 
 /* Those of other keys, if they share the name, may stand before all of them. Who
@@ -85,7 +78,7 @@ static pkd_unpark_op_t send_away(void* arg, pkd_waiter_t* waiter) {
     return PKD_UNPARK_STOP;
   }
   ending->taken++;
-  append(ending, req);
+  append(ending, waiter);
   return PKD_UNPARK_TAKE;
 }
 
@@ -93,40 +86,44 @@ static pkd_unpark_op_t send_away(void* arg, pkd_waiter_t* waiter) {
  * says that its wait is over; the others stay until they are handed out. */
 static uint64_t finish(void* arg, const pkd_unpark_result_t* result) {
   struct ending* ending = arg;
-  pkd_req_t* req = ending->first;
+  pkd_waiter_t* waiter;
 
   (void)result;
-  ending->first = ending->last = NULL;
-  while (req != NULL) {
-    pkd_req_t* next = next_of(req);
+  *ending->end = NULL;
+  waiter = ending->first;
+  ending->end = &ending->first;
+  while (waiter != NULL) {
+    pkd_waiter_t* next = waiter->next;
     /* relaxed: under the lot's lock */
-    uint32_t state = pkd__load_relaxed(&req->waiter.state);
+    uint32_t state = pkd__load_relaxed(&waiter->state);
 
     pkd__grant_ended(state);
     if (!pkd__is_away(state))
-      append(ending, req);
+      append(ending, waiter);
     /* (S1) release, pairs with (S2) and (S5) */
-    pkd__store_release(&req->waiter.state,
+    pkd__store_release(&waiter->state,
                        pkd__state(PKD__CLOSED, PKD__KIND_KEYED));
-    req = next;
+    waiter = next;
   }
+  *ending->end = NULL;
   return 0;
 }
 
 /* To their loops and threads; each may be gone as soon as it is there. */
-static void hand_out(pkd_req_t* req) {
+static void hand_out(pkd_waiter_t* waiter) {
   struct pkd__bells bells;
 
   bells.count = 0;
-  while (req != NULL) {
-    pkd_req_t* next = next_of(req);
+  while (waiter != NULL) {
+    pkd_waiter_t* next = waiter->next;
+    pkd_req_t* req = pkd__req_of(waiter);
 
     if (req->via.home == NULL)
       pkd_parker_wake((pkd_parker_t*)req->link.next);
     else
       pkd__home_post(req->via.home, req, &bells);
-    req = next;
-    if (req == NULL || bells.count == PKD__BELLS) {
+    waiter = next;
+    if (waiter == NULL || bells.count == PKD__BELLS) {
       pkd__bells_ring(&bells);
       bells.count = 0;
     }
@@ -137,7 +134,7 @@ static void empty(void* keyed, const void* name) {
   struct ending ending;
 
   do {
-    ending = (struct ending){.keyed = keyed};
+    ending = (struct ending){.keyed = keyed, .end = &ending.first};
     pkd_lot_unpark_filter(name, send_away, finish, &ending);
     hand_out(ending.first);
   } while (ending.full);

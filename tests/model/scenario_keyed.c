@@ -437,6 +437,40 @@ static void late(int code) {
   explore_assert(pkd_lot_for_each(NULL, NULL, NULL) == 0);
 }
 
+/* --- a key that is not copied ------------------------------------------------ */
+
+static const char long_key[PKD_ASYNC_KEY_INLINE + 8];
+
+/* It was granted the key; that was taken back, and another has it now. */
+static void was_late(void* arg) {
+  task_t* task = arg;
+
+  be_impatient(arg);
+  explore_assert(pkd_async_keyed_lock(&task->loop, &task->req, keyed, long_key,
+                                      sizeof long_key, answer) == 0);
+  watches(NULL);
+  explore_assert(
+      pkd_async_keyed_trylock(ticket, keyed, long_key, sizeof long_key) == 0);
+}
+
+static void loop_runs(void* arg) {
+  run_late(arg, 1);
+}
+
+/* Sent away just when its loop has come to it and looks at the queue for it. */
+static void long_key_closed(int unused) {
+  (void)unused;
+  start();
+  spawn(0, loop_runs, false);
+  explore_setup(was_late, tasks[0]);
+  explore_spawn(closes, NULL);
+  explore_join();
+  explore_assert(tasks[0]->status == UV_ECANCELED);
+  explore_assert(pkd__away == 0);
+  explore_assert(pkd_async_keyed_unlock(ticket, keyed) == 0);
+  explore_assert(pkd_lot_for_each(NULL, NULL, NULL) == 0);
+}
+
 const explore_scenario_t explore_keyed[] = {
     {"keyed/close-loop", one, 0, OK, 6, DEEP},
     {"keyed/close-thread", one, 1, OK, 6, DEEP},
@@ -461,6 +495,7 @@ const explore_scenario_t explore_keyed[] = {
     {"keyed/late-cancel", late, 5, OK, 7, WIDE},
     {"keyed/late-cancel-with-thread", late, 105, OK, 7, FLAT},
     {"keyed/late-close", late, 36, OK, 7, WIDE},
+    {"keyed/late-close-long", long_key_closed, 0, OK, 2, WIDE},
     {"keyed/late-two-loops", late, 7, OK, 0, NARROW},
     {"keyed/late-detach", late, 20, OK, 0, WIDE},
     {"keyed/late-detach-with-thread", late, 21, OK, 0, NARROW},
