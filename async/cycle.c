@@ -13,7 +13,9 @@
 #include <parkade/mutex.h>
 
 #include "engine.h"
+#include "keyed.h"
 #include "wheel.h"
+#include "word/async_rwlock.h"
 
 #include <uv.h>
 
@@ -28,8 +30,8 @@ static _Thread_local bool telling; /* with the lock held */
 static const void* seen_of(const pkd_req_t* req, bool waiting);
 static void snapshot(void);
 static pkd_req_watch_t* search(pkd_req_watch_t* start);
-static bool owns_awaited(const pkd_req_watch_t* owner,
-                         const pkd_req_watch_t* watch);
+static bool holds_up(const pkd_req_watch_t* owner,
+                     const pkd_req_watch_t* watch);
 static pkd_req_watch_t* go_on(pkd_req_watch_t* owner, pkd_req_watch_t* watch,
                               const pkd_req_watch_t* start,
                               pkd_req_watch_t* end);
@@ -147,11 +149,6 @@ static void snapshot(void) {
   walk = 0;
 }
 
-static bool owns_awaited(const pkd_req_watch_t* owner,
-                         const pkd_req_watch_t* watch) {
-  return owner->owns == watch->awaits && owner->req != watch->req;
-}
-
 /* @return the last of a ring, from which `from` leads back to the first; the owner
  *         of what it awaits is in start->by; or NULL */
 static pkd_req_watch_t* search(pkd_req_watch_t* start) {
@@ -162,7 +159,7 @@ static pkd_req_watch_t* search(pkd_req_watch_t* start) {
   for (pkd_req_watch_t* watch = start; watch != NULL; watch = watch->next) {
     for (pkd_req_watch_t* owner = next_of(&watched); owner != NULL;
          owner = next_of(&owner->link)) {
-      if (!owns_awaited(owner, watch))
+      if (!holds_up(owner, watch))
         continue;
       if (owner->task == start->task) {
         start->by = owner;
@@ -200,12 +197,75 @@ static bool is_so_still(const pkd_req_watch_t* start,
   for (const pkd_req_watch_t* watch = last; watch != NULL;
        watch = watch->from) {
     if (seen_of(watch->req, true) != watch->awaits ||
-        seen_of(owner->req, false) != watch->awaits)
+        seen_of(owner->req, false) != watch->awaits || !holds_up(owner, watch))
       return false;
     owner = watch->by;
   }
   return true;
 }
+
+/* --- from who waits to who owns ---------------------------------------------- */
+
+struct step {
+  const pkd_req_t* waits;
+  const pkd_req_t* owns;
+  int met; /* how many of the two, in the queue */
+  bool leads;
+};
+
+/* Can one be granted what it wants while the other has what it owns, or climbs to? */
+static bool shares(const pkd_req_t* waits, const pkd_req_t* owns) {
+  uint32_t wanted = pkd__want(waits) & 0xff;
+  uint32_t owned = pkd__want(owns) & 0xff;
+
+  return (wanted == PKD__ASYNC_READ && owned != PKD__ASYNC_WRITE) ||
+         (wanted == PKD__ASYNC_UP && owned == PKD__ASYNC_READ);
+}
+
+/* Who waits for an rwlock waits for all who are before it, too. */
+static pkd_unpark_op_t look_at_reader(void* arg, pkd_waiter_t* waiter) {
+  struct step* step = arg;
+  const pkd_req_t* req = pkd__req_of(waiter);
+
+  /* relaxed: the lot's lock guards it while it is queued */
+  if (req != step->waits && pkd__is_away(pkd__load_relaxed(&waiter->state)))
+    return PKD_UNPARK_SKIP;
+  step->leads = req != step->owns && !shares(req, step->owns);
+  return step->leads || req == step->waits ? PKD_UNPARK_STOP : PKD_UNPARK_SKIP;
+}
+
+/* Of two keys the name may be one. They are in place while both stand there. */
+static pkd_unpark_op_t look_at_key(void* arg, pkd_waiter_t* waiter) {
+  struct step* step = arg;
+  const pkd_req_t* req = pkd__req_of(waiter);
+
+  step->met += req == step->waits || req == step->owns;
+  if (step->met < 2)
+    return PKD_UNPARK_SKIP;
+  step->leads = pkd__same_key(step->waits, step->owns);
+  return PKD_UNPARK_STOP;
+}
+
+/* Does `watch` wait until `owner` gives back what it owns? */
+static bool holds_up(const pkd_req_watch_t* owner,
+                     const pkd_req_watch_t* watch) {
+  struct step step = {.waits = watch->req, .owns = owner->req};
+  enum pkd__kind kind;
+
+  if (owner->owns != watch->awaits || owner->req == watch->req)
+    return false;
+  /* relaxed: seen_of() has looked with acquire; what is looked at is looked at
+   * again under the lot's lock */
+  kind = pkd__kind_of(pkd__load_relaxed(&watch->req->waiter.state));
+  if (kind != PKD__KIND_RWLOCK && kind != PKD__KIND_KEYED)
+    return true;
+  pkd_lot_unpark_filter(watch->awaits,
+                        kind == PKD__KIND_KEYED ? look_at_key : look_at_reader,
+                        NULL, &step);
+  return step.leads;
+}
+
+/* --- the report --------------------------------------------------------------- */
 
 static void tell(const pkd_req_watch_t* start, const pkd_req_watch_t* last,
                  pkd_req_cycle_cb report, void* arg) {

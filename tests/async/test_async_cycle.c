@@ -2,6 +2,7 @@
  *
  * test_async_cycle.c - tasks that wait for each other are found. */
 #include "actors.h"
+#include "stuck.h"
 #include "support/child.h"
 
 #include <unistd.h>
@@ -297,6 +298,102 @@ static void of_a_ring_of_many_tasks_the_first_are_shown(void** state) {
   give_back(&has[0]);
 }
 
+/* Who wants to be the one who may upgrade waits for the one there is, and for none
+ * of those who read beside it. */
+static void who_may_read_beside_it_holds_nobody_up(void** state) {
+  pkd_async_rwlock_t lock = {0};
+  struct step c_up, b_reads, ax, bx, a_up, a_reads;
+
+  (void)state;
+  own(&c_up, task_c, "C may upgrade", LOOP_A,
+      rwlock_target(&lock, PKD_ASYNC_RWLOCK_UP));
+  own(&b_reads, task_b, "B reads", LOOP_B,
+      rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
+  own(&ax, task_a, "A's x", LOOP_A, mutex_target(&x));
+  begin(&bx, task_b, "B wants x", LOOP_B, mutex_target(&x));
+  begin(&a_up, task_a, "A wants to be it", LOOP_A,
+        rwlock_target(&lock, PKD_ASYNC_RWLOCK_UP));
+  begin(&a_reads, task_a, "A wants to read", LOOP_A,
+        rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ)); /* behind it */
+  assert_int_equal(look(), 0);
+  give_back(&c_up);
+  get(&a_up);
+  get(&a_reads);
+  give_back(&ax);
+  get(&bx);
+  give_back(&b_reads);
+}
+
+/* But a reader who waits behind a writer waits for those for whom that one does. */
+static void who_reads_behind_a_writer_waits_for_readers(void** state) {
+  pkd_async_rwlock_t lock = {0};
+  struct step b_reads, ax, bx, c_writes, a_reads;
+
+  (void)state;
+  own(&b_reads, task_b, "B reads", LOOP_B,
+      rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
+  own(&ax, task_a, "A's x", LOOP_A, mutex_target(&x));
+  begin(&bx, task_b, "B wants x", LOOP_B, mutex_target(&x));
+  begin(&c_writes, task_c, "C wants to write", LOOP_A,
+        rwlock_target(&lock, PKD_ASYNC_RWLOCK_WRITE));
+  begin(&a_reads, task_a, "A wants to read", LOOP_A,
+        rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
+  assert_int_equal(look(), 1);
+  assert_int_equal(told.count, 2);
+  give_up(&c_writes);
+  assert_int_equal(look(), 0);
+  get(&a_reads);
+  give_back(&ax);
+  get(&bx);
+  give_back(&b_reads);
+}
+
+static void a_reader_waits_for_the_writer(void** state) {
+  pkd_async_rwlock_t lock = {0};
+  struct step writes, reads;
+
+  (void)state;
+  own(&writes, task_a, "A writes", LOOP_A,
+      rwlock_target(&lock, PKD_ASYNC_RWLOCK_WRITE));
+  begin(&reads, task_a, "A wants to read", LOOP_B,
+        rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
+  assert_int_equal(look(), 1);
+  give_back(&writes);
+  get(&reads);
+}
+
+/* The writer is of a loop that is stuck, and is passed by. */
+static void who_is_passed_by_holds_nobody_up(void** state) {
+  pkd_async_rwlock_t lock = {0};
+  struct step first, d_writes, c_up, b_reads, ax, bx, a_up;
+
+  (void)state;
+  be_patient(SHORT);
+  own(&first, task_c, "C writes", LOOP_A,
+      rwlock_target(&lock, PKD_ASYNC_RWLOCK_WRITE));
+  begin(&d_writes, "D", "D wants to write", LOOP_B,
+        rwlock_target(&lock, PKD_ASYNC_RWLOCK_WRITE));
+  stall_b();
+  give_back(&first);
+  await_revoked(1);
+  own(&c_up, task_c, "C may upgrade", LOOP_A,
+      rwlock_target(&lock, PKD_ASYNC_RWLOCK_UP));
+  own(&b_reads, task_b, "B reads", LOOP_A,
+      rwlock_target(&lock, PKD_ASYNC_RWLOCK_READ));
+  own(&ax, task_a, "A's x", LOOP_A, mutex_target(&x));
+  begin(&bx, task_b, "B wants x", LOOP_A, mutex_target(&x));
+  begin(&a_up, task_a, "A wants to be it", LOOP_A,
+        rwlock_target(&lock, PKD_ASYNC_RWLOCK_UP));
+  assert_int_equal(look(), 0);
+  give_back(&c_up);
+  get(&a_up);
+  give_back(&ax);
+  get(&bx);
+  give_back(&b_reads);
+  wake_b();
+  get(&d_writes);
+}
+
 static pkd_async_keyed_t accounts;
 static pkd_req_t keys[4];
 
@@ -340,6 +437,45 @@ static void keys_of_a_keyed_mutex_form_rings(void** state) {
   assert_int_equal(pkd_async_keyed_unlock(&keys[2], &accounts), 0);
   assert_int_equal(pkd_async_keyed_unlock(&keys[3], &accounts), 0);
   for (int i = 0; i < 4; i++)
+    assert_int_equal(pkd_req_unwatch(&watch[i]), 0);
+}
+
+static const void* place_of_key(uint64_t key) {
+  pkd_req_t req = {0};
+
+  assert_int_equal(pkd_async_keyed_trylock_u64(&req, &accounts, key), 0);
+  assert_int_equal(pkd_async_keyed_unlock(&req, &accounts), 0);
+  return req.waiter.key;
+}
+
+/* One that stands at the place of key 0, where places are few; or any other. */
+static uint64_t neighbour_of_0(void) {
+  for (uint64_t key = 1; key < 100; key++)
+    if (place_of_key(key) == place_of_key(0))
+      return key;
+  return 1;
+}
+
+/* A has 0 and waits for another, which B has: B goes on. */
+static void keys_of_one_place_are_not_one(void** state) {
+  static const char* const tasks[3] = {task_a, task_b, task_a};
+  uint64_t other = neighbour_of_0();
+  pkd_req_watch_t watch[3] = {{0}};
+
+  (void)state;
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(pkd_req_watch(&watch[i], &keys[i], tasks[i], "key"), 0);
+  assert_int_equal(pkd_async_keyed_trylock_u64(&keys[0], &accounts, 0), 0);
+  assert_int_equal(pkd_async_keyed_trylock_u64(&keys[1], &accounts, other), 0);
+  assert_int_equal(
+      pkd_async_keyed_lock_u64(&loop_a, &keys[2], &accounts, other, nothing),
+      0);
+  assert_int_equal(look(), 0);
+  assert_int_equal(pkd_async_keyed_unlock(&keys[1], &accounts), 0);
+  WAIT_FOR((turn_a(), pkd_req_owned(&keys[2]) != NULL));
+  assert_int_equal(pkd_async_keyed_unlock(&keys[0], &accounts), 0);
+  assert_int_equal(pkd_async_keyed_unlock(&keys[2], &accounts), 0);
+  for (int i = 0; i < 3; i++)
     assert_int_equal(pkd_req_unwatch(&watch[i]), 0);
 }
 
@@ -450,7 +586,12 @@ int main(void) {
       WITH_TWO_LOOPS(of_a_ring_of_many_tasks_the_first_are_shown),
       WITH_TWO_LOOPS(a_chain_is_no_ring),
       WITH_TWO_LOOPS(permits_are_not_followed),
+      WITH_TWO_LOOPS(who_may_read_beside_it_holds_nobody_up),
+      WITH_TWO_LOOPS(who_reads_behind_a_writer_waits_for_readers),
+      WITH_TWO_LOOPS(a_reader_waits_for_the_writer),
+      WITH_TWO_LOOPS(who_is_passed_by_holds_nobody_up),
       WITH_TWO_LOOPS(keys_of_a_keyed_mutex_form_rings),
+      WITH_TWO_LOOPS(keys_of_one_place_are_not_one),
       WITH_TWO_LOOPS(a_watch_serves_one_request_at_a_time),
       WITH_TWO_LOOPS(a_forked_child_watches_too),
       WITH_TWO_LOOPS(who_forks_in_a_report_goes_on_with_it),

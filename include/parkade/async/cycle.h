@@ -86,7 +86,8 @@ PKD_API int pkd_req_unwatch(pkd_req_watch_t* watch);
  * @param report  called for each ring; of rings that share a request, for one at
  *                least; may be NULL
  * @return how many those are
- * Blocks:    no; looks at each of the watched for each that waits
+ * Blocks:    no; looks at each of the watched for each that waits, and into the
+ *            queue of an rwlock or a key that one of them owns
  * Threads:   any */
 PKD_API size_t pkd_req_cycles(pkd_req_cycle_cb report, void* arg);
 
