@@ -53,16 +53,28 @@ pkd_deadline_t after(const std::chrono::duration<Rep, Period>& span) noexcept {
   return pkd_after(static_cast<uint64_t>(rest * 1e9L) + 1);
 }
 
+/* The deadline at a point of a clock; 0 if it has come. The distance from now is no
+ * number of ticks if it is of centuries, as that of time_point::min(). */
+template <class Clock, class Duration>
+pkd_deadline_t at(const std::chrono::time_point<Clock, Duration>& when) {
+  using seconds = std::chrono::duration<long double>;
+  auto now = Clock::now();
+  auto rest = seconds(when.time_since_epoch()).count() -
+              seconds(now.time_since_epoch()).count();
+
+  if (rest < -1)
+    return 0;
+  return rest > 1e9L ? PKD_FOREVER : after(when - now);
+}
+
 /* Calls `wait` with deadlines until it succeeds or the time has come by the clock
  * of `when`, which may have been set. */
 template <class Clock, class Duration, class Wait>
 bool until(const std::chrono::time_point<Clock, Duration>& when, Wait wait) {
   for (;;) {
-    auto rest = when - Clock::now();
-
-    if (wait(after(rest)) == 0)
+    if (wait(at(when)) == 0)
       return true;
-    if (Clock::now() >= when)
+    if (at(when) == 0)
       return false;
   }
 }
@@ -235,7 +247,7 @@ public:
   template <class Mutex, class C, class D>
   std::cv_status wait_until(std::unique_lock<Mutex>& held,
                             const std::chrono::time_point<C, D>& when) {
-    return wait_deadline(held, detail::after(when - C::now())) == 0
+    return wait_deadline(held, detail::at(when)) == 0
                ? std::cv_status::no_timeout
                : std::cv_status::timeout;
   }
@@ -244,7 +256,8 @@ public:
                   const std::chrono::time_point<C, D>& when,
                   Predicate predicate) {
     while (!predicate()) {
-      if (wait_until(held, when) == std::cv_status::timeout && C::now() >= when)
+      if (wait_until(held, when) == std::cv_status::timeout &&
+          detail::at(when) == 0)
         return predicate();
     }
     return true;

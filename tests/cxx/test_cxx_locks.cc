@@ -112,6 +112,30 @@ static void a_timed_lock_gives_up_by_its_clock(void**) {
   time_out<parkade::shared_mutex>();
 }
 
+/* Points so far away that their distance from now is no number of ticks. */
+static void the_ends_of_time_are_points_of_time(void**) {
+  using clock = std::chrono::steady_clock;
+  using hours =
+      std::chrono::time_point<std::chrono::system_clock, std::chrono::hours>;
+  parkade::mutex m;
+  parkade::condition_variable never;
+  std::unique_lock<parkade::mutex> held(m);
+  auto stays = [] { return false; };
+
+  assert_false(m.try_lock_until(clock::time_point::min()));
+  assert_false(m.try_lock_until(hours::min()));
+  assert_false(never.wait_until(held, clock::time_point::min(), stays));
+  assert_true(never.wait_until(held, hours::min()) == std::cv_status::timeout);
+  std::thread other([&] {
+    if (!m.try_lock_until(hours::max()))
+      abort();
+    m.unlock();
+  });
+  std::this_thread::sleep_for(5ms);
+  held.unlock();
+  other.join();
+}
+
 static void scoped_locks_of_two_do_not_deadlock(void**) {
   parkade::mutex a;
   parkade::shared_mutex b;
@@ -240,6 +264,7 @@ int main() {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_excludes_under_a_lock_guard),
       cmocka_unit_test(a_timed_lock_gives_up_by_its_clock),
+      cmocka_unit_test(the_ends_of_time_are_points_of_time),
       cmocka_unit_test(scoped_locks_of_two_do_not_deadlock),
       cmocka_unit_test(shared_locks_share),
       cmocka_unit_test(a_recursive_one_is_locked_again),
