@@ -113,8 +113,10 @@ int pkd__keyed_prepare(pkd_req_t* req, pkd_async_keyed_t* keyed,
   if ((err = pkd__req_startable(req)) != 0)
     return err;
   /* (K2) acquire, pairs with (K1): who closed it is done with it */
-  if (pkd__load_acquire(&keyed->closed) != 0)
+  if (pkd__load_acquire(&keyed->closed) != 0) {
+    req->waiter.token = 0; /* its timeout is used up, as by any start */
     return UV_ESHUTDOWN;
+  }
   pkd__key_set(req, keyed, key, length);
   return 0;
 }

@@ -88,6 +88,23 @@ static void long_keys_are_found_as_well(void** state) {
   }
 }
 
+/* As of any lock that is closed. */
+static void who_is_refused_has_used_up_its_timeout(void** state) {
+  (void)state;
+  fresh();
+  close_keys();
+  hold(0, &other, 1);
+  assert_int_equal(pkd_req_set_timeout(&waits[0].req, 0), 0);
+  assert_int_equal(
+      pkd_async_keyed_lock_u64(&loop, &waits[0].req, &keyed, 1, record),
+      UV_ESHUTDOWN);
+  lock(0, &other, 1); /* queued, as if none was set */
+  unlock(&holders[0], &other);
+  run_until(1);
+  assert_int_equal(waits[0].status, 0);
+  unlock(&waits[0].req, &other);
+}
+
 static int strangers_woken;
 
 static void stranger_woken(pkd_waiter_t* waiter) {
@@ -436,6 +453,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       ON_A_LOOP(waits_for_every_key_end_and_the_holders_stay),
       ON_A_LOOP(long_keys_are_found_as_well),
+      ON_A_LOOP(who_is_refused_has_used_up_its_timeout),
       ON_A_LOOP(whoever_waits_for_something_else_waits_on),
       ON_A_LOOP(a_grant_stands_that_is_not_delivered_yet),
       ON_A_LOOP(a_wait_with_a_timeout_ends_once),
