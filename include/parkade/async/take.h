@@ -25,7 +25,7 @@ typedef struct pkd_take {
 
 enum { PKD__TAKE_MUTEX = 1, PKD__TAKE_PERMITS, PKD__TAKE_KEY };
 
-/** Says: the mutex.
+/** Says: the mutex. Who takes it so is not told that it is poisoned (PKD_POISONED).
  *
  * Blocks:    no
  * Threads:   any */
