@@ -17,10 +17,14 @@ static void looks_for_rings(void* unused) {
   explore_assert(pkd_req_cycles(NULL, NULL) == 0);
 }
 
-static void watch(pkd_req_t* req) {
+static void watch_of(pkd_req_t* req, const void* owner) {
   pkd_req_watch_t* watch = explore_need(sizeof *watch);
 
-  explore_assert(pkd_req_watch(watch, req, cast, "watched") == 0);
+  explore_assert(pkd_req_watch(watch, req, owner, "watched") == 0);
+}
+
+static void watch(pkd_req_t* req) {
+  watch_of(req, cast);
 }
 
 /* --- on its way to a lock --------------------------------------------------- */
@@ -76,14 +80,23 @@ static void thread_unlocks_key(void* unused) {
   explore_assert(pkd_async_keyed_unlock(&cast->ticket, keyed) == 0);
 }
 
-static void rings_keyed(int unused) {
-  (void)unused;
+/* And has another at once, in the same place. */
+static void thread_changes_key(void* unused) {
+  thread_unlocks_key(unused);
+  explore_assert(pkd_async_keyed_trylock(&cast->ticket, keyed, "l", 1) == 0);
+  thread_unlocks_key(unused);
+}
+
+/* Who has the key is watched, too: the keys of both are compared. */
+static void rings_keyed(int of_both) {
   cast_start();
   keyed = explore_need(sizeof *keyed);
   cast_loop(loop_locks_key);
-  explore_spawn(thread_unlocks_key, NULL);
+  explore_spawn(of_both ? thread_changes_key : thread_unlocks_key, NULL);
   explore_setup(ticket_owns_key, NULL);
   watch(&cast->task[0].req);
+  if (of_both)
+    watch_of(&cast->ticket, &cast->ticket);
   explore_spawn(looks_for_rings, NULL);
   cast_finish();
 }
@@ -108,5 +121,6 @@ const explore_scenario_t explore_rings[] = {
     {"req/rings", rings, 0, OK, 0, FLAT},
     {"req/rings-in-turn", rings, 1, OK, 0, FLAT},
     {"req/rings-keyed", rings_keyed, 0, OK, 0, FLAT},
+    {"req/rings-keys", rings_keyed, 1, OK, 0, NARROW},
     {.name = NULL},
 };
