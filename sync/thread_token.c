@@ -76,12 +76,18 @@ struct unpark {
   uint32_t old;
 };
 
+/* Of a thread that has gone the memory may have become a lock, for which somebody
+ * waits with a number of his own. But whoever waits can be woken; a note cannot. */
+static bool is_note_of(uint64_t number, const pkd_waiter_t* waiter) {
+  return waiter->wake == NULL && waiter->token == number;
+}
+
 /* Under the lot's lock: the thread cannot end here. */
 static pkd_unpark_op_t leave_token(void* arg, pkd_waiter_t* waiter) {
   struct unpark* unpark = arg;
   struct place* place = (struct place*)waiter; /* the note is its first field */
 
-  if (waiter->token == unpark->number) {
+  if (is_note_of(unpark->number, waiter)) {
     unpark->word = &place->parker.word;
     /* (T1) release, pairs with (T2): what we did before, for who takes it. */
     unpark->old = pkd__or_release(unpark->word, TOKEN);

@@ -5,6 +5,7 @@
 #include "kit.h"
 
 #include <parkade/cancel.h>
+#include <parkade/sem.h>
 #include <parkade/thread.h>
 
 static void a_token_left_before_is_taken_at_once(void** state) {
@@ -170,6 +171,65 @@ static void a_handle_does_not_reach_who_lives_there_now(void** state) {
     crew_join(&crew);
     assert_int_equal(tenant.rc, -ETIMEDOUT); /* no token was left for it */
   }
+}
+
+/* A thread whose memory is ours again once it has ended. */
+static _Alignas(4096) unsigned char room[1 << 18];
+
+static void* say_who_in_the_room(void* handle) {
+  *(pkd_thread_t*)handle = pkd_thread_self();
+  return NULL;
+}
+
+static bool live_in_the_room(pkd_thread_t* handle) {
+  pthread_attr_t attr;
+  pthread_t thread;
+  uintptr_t place;
+
+  pthread_attr_init(&attr);
+  assert_int_equal(pthread_attr_setstack(&attr, room, sizeof room), 0);
+  assert_int_equal(pthread_create(&thread, &attr, say_who_in_the_room, handle),
+                   0);
+  pthread_join(thread, NULL);
+  pthread_attr_destroy(&attr);
+  place = (uintptr_t)handle->place;
+  return place >= (uintptr_t)room && place - (uintptr_t)room < sizeof room;
+}
+
+struct newcomer {
+  pkd_sem_t* s;
+  uint32_t wanted;
+  unsigned served;
+};
+
+static void wait_for_permits(void* arg, unsigned number) {
+  struct newcomer* newcomer = arg;
+
+  (void)number;
+  pkd_sem_acquire(newcomer->s, newcomer->wanted);
+  count_up(&newcomer->served);
+}
+
+/* A semaphore now lies where the thread was, and its waiter's token is a number
+ * too: how many permits it wants. */
+static void a_handle_does_not_reach_who_waits_there_now(void** state) {
+  struct newcomer newcomer = {.served = 0};
+  pkd_thread_t old;
+  struct crew crew;
+
+  (void)state;
+  if (!live_in_the_room(&old))
+    skip(); /* a thread's variables are kept elsewhere here */
+  newcomer.s = (pkd_sem_t*)(uintptr_t)old.place;
+  newcomer.wanted = (uint32_t)old.number;
+  *newcomer.s = (pkd_sem_t)PKD_SEM_INIT(0);
+  crew_start(&crew, 1, wait_for_permits, &newcomer);
+  WAIT_FOR(waiting_at(newcomer.s) == 1);
+  assert_int_equal(pkd_thread_unpark(old), -ESRCH);
+  assert_int_equal(count_of(&newcomer.served), 0);
+  assert_int_equal(pkd_sem_release(newcomer.s, newcomer.wanted), 0);
+  crew_join(&crew);
+  assert_int_equal(pkd_sem_value(newcomer.s), 0);
 }
 
 struct rush {
@@ -380,6 +440,7 @@ int main(void) {
       cmocka_unit_test(tokens_that_are_polled_for_order_what_is_plain),
       cmocka_unit_test(a_handle_of_a_thread_that_ended_is_harmless),
       cmocka_unit_test(a_handle_does_not_reach_who_lives_there_now),
+      cmocka_unit_test(a_handle_does_not_reach_who_waits_there_now),
       cmocka_unit_test(unparking_a_thread_as_it_ends_is_harmless),
       cmocka_unit_test(a_token_wins_over_a_cancel),
       cmocka_unit_test(the_nearer_deadline_names_the_end),
