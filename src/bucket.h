@@ -43,6 +43,10 @@ struct pkd__bucket* pkd__bucket_lock_nth(unsigned n);
 void pkd__bucket_unlock(struct pkd__bucket* bucket);
 void pkd__bucket_unlock_two(struct pkd__bucket* a, struct pkd__bucket* b);
 
+/** Calls `again` in the child of each fork from now on, in the only thread it has
+ * and with the lot empty: for the one who has a note of each thread there. */
+void pkd__note_again_at_fork(void (*again)(void));
+
 /** True in the child of a fork: whoever was woken but had not arrived yet is
  * not in this process, so no word's "one is on its way" can be believed. */
 bool pkd__forked(void);

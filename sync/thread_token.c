@@ -22,7 +22,6 @@ static _Thread_local struct place {
   pkd_waiter_t note;   /* queued at its own address; token: the number */
   pkd_parker_t parker; /* word: TOKEN, and CANCELLED while a cancel is on */
   uint64_t number;     /* 0: not noted yet */
-  uint32_t forks;      /* before it was noted */
   bool ended;
   struct pkd__exit_note exit;
 } here;
@@ -37,24 +36,34 @@ static void forget_thread(struct pkd__exit_note* note) {
   here.ended = true;
 }
 
+static void note(void) {
+  here.note = (pkd_waiter_t){0};
+  here.note.token = here.number;
+  pkd_lot_enqueue(&here, &here.note, NULL, NULL);
+}
+
+/* In the child of a fork the lot is empty, and the thread that forked lives on: who
+ * has its handle may be the first to use it there. */
+static void note_again(void) {
+  if (here.number != 0 && !here.ended)
+    note();
+}
+
+__attribute__((constructor)) static void note_again_at_fork(void) {
+  pkd__note_again_at_fork(note_again);
+}
+
 /* @return false: this thread has no place */
 static bool note_thread(void) {
   if (here.ended)
     return false;
-  if (here.number == 0) {
-    here.exit.leave = forget_thread;
-    if (pkd__os_at_thread_exit(&here.exit) != 0)
-      return false;
-    here.number =
-        pkd__add_relaxed(&threads, 1) + 1; /* relaxed: just a number */
-  } else if (pkd__queued(&here.note) && here.forks == pkd__forks()) {
+  if (here.number != 0)
     return true;
-  }
-  /* For the first time, or anew in the child of a fork: the lot is empty there. */
-  here.forks = pkd__forks();
-  here.note = (pkd_waiter_t){0};
-  here.note.token = here.number;
-  pkd_lot_enqueue(&here, &here.note, NULL, NULL);
+  here.exit.leave = forget_thread;
+  if (pkd__os_at_thread_exit(&here.exit) != 0)
+    return false;
+  here.number = pkd__add_relaxed(&threads, 1) + 1; /* relaxed: just a number */
+  note();
   return true;
 }
 

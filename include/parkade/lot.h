@@ -15,7 +15,7 @@
  *   - must not free the waiter it is shown (its memory is the waiter's).
  *
  * No call here allocates. All of them may be used before main, in thread-exit
- * destructors and in the child of a fork (where all queues are empty); none in
+ * destructors and in the child of a fork (where nobody waits); none in
  * a signal handler. No wake function ever runs under the lot's locks.
  *
  * Source: ParkingLot of WebKit's WTF and parking_lot_core, with one queue per

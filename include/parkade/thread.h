@@ -16,6 +16,8 @@
  * For that a thread that parks, or asks for its handle, does so for the first time
  * before it ends, or in the first round of its destructors (pthread_key_create): of
  * one that begins with it later, the library does not learn that it has ended.
+ * In the child of a fork the thread that forked keeps its handle; those of the
+ * others are of threads that have ended.
  *
  * Source: LockSupport of Java, thread::park of Rust. */
 #ifndef PARKADE_THREAD_H

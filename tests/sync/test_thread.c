@@ -393,6 +393,18 @@ static void a_forked_child_may_park(void** state) {
   assert_int_equal(pkd_thread_park(0), 0);
 }
 
+static void leave_a_token_first(void) {
+  if (pkd_thread_unpark(parents) != 0 || pkd_thread_park(0) != 0)
+    _exit(1);
+}
+
+/* Whoever has the handle of before, a thread that the child makes for one. */
+static void a_handle_lives_on_in_the_child(void** state) {
+  (void)state;
+  parents = pkd_thread_self();
+  assert_int_equal(run_in_child(leave_a_token_first), 0);
+}
+
 static void on_signal(int signal) {
   (void)signal;
 }
@@ -448,6 +460,7 @@ int main(void) {
       cmocka_unit_test(destructors_of_a_thread_may_park),
       cmocka_unit_test(at_its_very_end_a_thread_has_no_handle),
       cmocka_unit_test(a_forked_child_may_park),
+      cmocka_unit_test(a_handle_lives_on_in_the_child),
       cmocka_unit_test(signals_do_not_end_a_park),
   };
   return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
