@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 
 #include "kit.h"
+#include "slow_cancel.h"
 
 /* A meeting point: a mutex and a condition, and what they guard. */
 struct place {
@@ -244,15 +245,18 @@ static void* wait_to_be_cancelled(struct one* self) {
   return NULL;
 }
 
-static void cancel_in(struct place* p) {
+static void cancel_in(struct place* p, bool with_mutex) {
   struct one waiter;
   void* result;
 
   unlocked = -1;
   one_start(&waiter, wait_to_be_cancelled, p);
   await_waiting(p, 1);
+  if (!with_mutex)
+    assert_int_equal(pthread_mutex_unlock(&p->m), 0);
   assert_int_equal(pthread_cancel(waiter.thread), 0);
-  assert_int_equal(pthread_mutex_unlock(&p->m), 0);
+  if (with_mutex)
+    assert_int_equal(pthread_mutex_unlock(&p->m), 0);
   assert_int_equal(pthread_join(waiter.thread, &result), 0);
   assert_true(result == PTHREAD_CANCELED);
   assert_int_equal(unlocked, 0); /* the handler held it */
@@ -275,8 +279,19 @@ static void a_cancelled_wait_has_the_mutex_in_its_handlers(void** state) {
     if ((i & 2) != 0)
       pthread_condattr_setpshared(&cond, PTHREAD_PROCESS_SHARED);
     place_make(&p, &mutex, &cond);
-    cancel_in(&p);
+    cancel_in(&p, true);
   }
+}
+
+/* For long the waiter may be awake already, and not cancelled yet. */
+static void a_cancel_that_takes_its_time_is_not_lost(void** state) {
+  struct place p;
+
+  (void)state;
+  place_make(&p, NULL, NULL);
+  cancel_takes_ms = 400;
+  cancel_in(&p, false);
+  cancel_takes_ms = 0;
 }
 
 static void* wait_uncancelled(struct one* self) {
@@ -386,6 +401,7 @@ int main(void) {
       cmocka_unit_test(who_was_called_in_time_was_called),
       cmocka_unit_test(a_wait_without_the_mutex_is_refused),
       cmocka_unit_test(a_cancelled_wait_has_the_mutex_in_its_handlers),
+      cmocka_unit_test(a_cancel_that_takes_its_time_is_not_lost),
       cmocka_unit_test(who_does_not_want_it_is_not_cancelled),
       cmocka_unit_test(a_handler_of_the_cancelled_may_wait),
       cmocka_unit_test(a_condition_may_go_after_its_broadcast),
