@@ -73,10 +73,12 @@ uint64_t pkd__os_now(void) {
 
 static unsigned cpus_of(pid_t thread) {
   cpu_set_t set;
+  int saved = errno;
 
-  if (sched_getaffinity(thread, sizeof set, &set) != 0)
-    return 2; /* more processors than the set holds */
-  return (unsigned)CPU_COUNT(&set);
+  if (sched_getaffinity(thread, sizeof set, &set) == 0)
+    return (unsigned)CPU_COUNT(&set);
+  errno = saved;
+  return 2; /* more processors than the set holds */
 }
 
 /* A set belongs to a thread. The one that asks may be pinned, as workers are;

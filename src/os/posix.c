@@ -102,7 +102,10 @@ uint64_t pkd__os_now(void) {
 }
 
 unsigned pkd__os_cpus(void) {
+  int saved = errno; /* sysconf() may look into files that are not there */
   long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+  errno = saved;
   return n < 1 ? 1 : (unsigned)n;
 }
 
