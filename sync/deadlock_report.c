@@ -9,6 +9,7 @@
 
 #include "os/os.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -83,12 +84,14 @@ void pkd__report(const struct pkd__finding* finding, pkd_deadlock_cb cb,
   /* Who is about to sleep is queued already, and must not vanish: to write is a
    * point of cancellation. */
   int cancel = pkd__os_forbid_cancel();
+  int saved = errno; /* no call of a lock changes it */
 
   report.depth = (size_t)pkd__os_backtrace(frames, PKD__FRAMES_MAX);
   if (cb != NULL)
     cb(data, &report);
   else
     print(&report);
+  errno = saved;
   pkd__os_allow_cancel(cancel);
 }
 

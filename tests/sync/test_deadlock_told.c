@@ -411,6 +411,24 @@ static void a_ring_with_a_join_is_told_in_words(void** state) {
   assert_non_null(strstr(words, "waits for a thread to end"));
 }
 
+/* The call in which the report came is one of a lock, which says what it has to say
+ * by its result. */
+static void a_report_that_cannot_be_written_leaves_errno(void** state) {
+  int out = dup(STDERR_FILENO);
+  int after;
+
+  (void)state;
+  on_stderr();
+  nest(&a, &b);
+  close(STDERR_FILENO);
+  errno = 4711;
+  nest(&b, &a);
+  after = errno;
+  dup2(out, STDERR_FILENO);
+  close(out);
+  assert_int_equal(after, 4711);
+}
+
 static void contradict_in_long_files(void) {
   static pkd_mutex_t many[14];
 
@@ -471,6 +489,7 @@ int main(int argc, char** argv) {
       TEST(one_holder_who_can_go_on_is_enough),
       TEST(a_wait_for_oneself_without_end_is_certain),
       TEST(a_ring_with_a_join_is_told_in_words),
+      TEST(a_report_that_cannot_be_written_leaves_errno),
       TEST(a_report_too_long_for_a_line_is_cut),
       TEST(an_empty_variable_or_zero_leaves_it_off),
   };
