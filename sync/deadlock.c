@@ -70,12 +70,24 @@ static void start_over_in_child(void) {
       pkd__records[i] = (struct pkd__record){0};
 }
 
+/* Before the guard: the system may allocate for it, and an allocator may be watched.
+ * @return false: the end of this thread would not be seen */
+static bool note_end(void) {
+  if (at_exit.leave != NULL)
+    return true;
+  at_exit.leave = leave_thread;
+  if (pkd__os_at_thread_exit(&at_exit) == 0)
+    return true;
+  at_exit.leave = NULL;
+  return false;
+}
+
 static void take_record(void) {
   size_t i = 0;
 
   while (i < pkd__records_used && pkd__records[i].thread != 0)
     i++;
-  if (i == PKD__RECORDS || pkd__os_at_thread_exit(&at_exit) != 0) {
+  if (i == PKD__RECORDS) {
     pkd__watch_missed();
     return;
   }
@@ -91,11 +103,14 @@ static bool enter(void) PKD__ANALYSIS(try_acquire_capability(true, guard)) {
   if (inside || gone || pkd__load_relaxed(&pkd__watching) == 0)
     return false;
   inside = true;
-  pkd_mutex_lock(&guard);
-  if (mine == NULL) {
-    at_exit.leave = leave_thread;
-    take_record();
+  if (!note_end()) {
+    pkd__watch_missed();
+    inside = false;
+    return false;
   }
+  pkd_mutex_lock(&guard);
+  if (mine == NULL)
+    take_record();
   /* relaxed: under the guard; it may just have been switched off */
   if (mine != NULL && pkd__load_relaxed(&pkd__watching) != 0)
     return true;
