@@ -48,6 +48,7 @@ static long futex(uint32_t* word, int op, uint32_t value,
 int pkd__os_wait(uint32_t* word, uint32_t expected, uint64_t deadline) {
   struct timespec until;
   struct timespec* end = NULL;
+  long rc;
 
   /* A deadline that time_t cannot hold is beyond the age of the machine. */
   if (deadline / NS < (uint64_t)INT32_MAX) {
@@ -55,7 +56,10 @@ int pkd__os_wait(uint32_t* word, uint32_t expected, uint64_t deadline) {
     until.tv_nsec = (long)(deadline % NS);
     end = &until;
   }
-  if (futex(word, FUTEX_WAIT_BITSET, expected, end) == -ETIMEDOUT)
+  rc = futex(word, FUTEX_WAIT_BITSET, expected, end);
+  /* Where the system refuses the call, the time passes all the same. */
+  if (rc == -ETIMEDOUT ||
+      (rc < 0 && rc != -EAGAIN && pkd__os_now() >= deadline))
     return -ETIMEDOUT;
   return 0;
 }
