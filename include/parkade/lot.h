@@ -196,7 +196,9 @@ PKD_API pkd_unpark_result_t pkd_lot_unpark_one(const void* key,
 
 /** Wakes everyone who waits at `key` at the time of the call. Works in bounded
  * batches, wakes outside the lock. Never more than waited then: for each of those
- * who leaves by itself during the call, one who came later may be woken.
+ * who leaves by itself during the call, one who came later may be woken. And who
+ * comes to the head of the queue during the call may take the turn of the youngest
+ * of them: where waiters do that, pkd_lot_unpark_filter() wakes exactly all.
  *
  * @param token  the unpark token of all
  * @return how many were woken

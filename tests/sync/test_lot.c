@@ -262,6 +262,33 @@ static void unpark_all_wakes_no_more_than_there_were(void** state) {
   assert_int_equal(twice, 1); /* one has left, so one more was woken */
 }
 
+/* All who were there when it began are woken, unless others come to the head. */
+static pkd_waiter_t pusher;
+
+static void wake_and_let_one_come_to_the_head(pkd_waiter_t* waiter) {
+  note_wake(waiter);
+  if (waiter == &conts[0].waiter)
+    pkd_lot_enqueue_front(&here, &pusher, NULL, NULL);
+}
+
+static void wake_nothing(pkd_waiter_t* waiter) {
+  (void)waiter;
+}
+
+static void who_comes_to_the_head_takes_the_turn_of_the_youngest(void** state) {
+  (void)state;
+  pusher = (pkd_waiter_t){.wake = wake_nothing};
+  for (unsigned i = 0; i < MANY; i++)
+    conts[i].waiter.wake = wake_and_let_one_come_to_the_head;
+  queue(&here, 0, MANY);
+  assert_int_equal(pkd_lot_unpark_all(&here, 0), MANY);
+  assert_int_equal(pkd_lot_remove(&pusher, NULL, NULL), -ENOENT);
+  for (unsigned i = 0; i < MANY - 1; i++)
+    assert_int_equal(conts[i].woken, 1);
+  assert_int_equal(conts[MANY - 1].woken, 0);
+  assert_int_equal(pkd_lot_remove(&conts[MANY - 1].waiter, NULL, NULL), 0);
+}
+
 static size_t seen_in_wake;
 
 static void wake_and_call_the_lot(pkd_waiter_t* waiter) {
@@ -373,6 +400,7 @@ int main(int argc, char** argv) {
       TEST(unpark_all_wakes_more_than_a_batch_in_order),
       TEST(unpark_all_ends_although_the_woken_queue_again),
       TEST(unpark_all_wakes_no_more_than_there_were),
+      TEST(who_comes_to_the_head_takes_the_turn_of_the_youngest),
       TEST(wake_runs_without_the_bucket_lock),
       TEST(a_woken_waiter_is_not_touched_again),
       TEST(for_each_shows_everybody_or_one_address),
