@@ -107,8 +107,7 @@ static void after_fork(void) PKD_RELEASE(lock) {
   pkd_mutex_unlock(&lock);
 }
 
-/* The lock is made anew, not given up: others of the parent may wait for it, and
- * this runs before the lot is emptied where the library is linked statically. */
+/* The lock is made anew, not given up: others of the parent may wait for it. */
 static void in_child(void) PKD_NO_ANALYSIS {
   /* The loops of the parent are not to be looked at any more, and keep nobody
    * from blocking: nothing here runs them. */
@@ -127,6 +126,8 @@ bool pkd__in_forked_child(void) {
   return pkd__load_relaxed(&forked); /* relaxed: set before there are threads */
 }
 
-__attribute__((constructor)) static void watch_forks(void) {
+/* As early as the lot, see src/bucket.c. What a program has done before a fork is
+ * done before the lock is taken here, and what it does after it comes after. */
+__attribute__((constructor(101))) static void watch_forks(void) {
   pthread_atfork(before_fork, after_fork, in_child);
 }

@@ -156,6 +156,8 @@ void pkd__note_again_at_fork(void (*again)(void)) {
   note_again = again;
 }
 
-__attribute__((constructor)) static void watch_forks(void) {
+/* Before the constructors of a program that is linked with the static library: what
+ * those ask to be called for in a child comes after, and may use any lock. */
+__attribute__((constructor(101))) static void watch_forks(void) {
   pkd__os_at_fork(start_empty);
 }

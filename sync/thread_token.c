@@ -49,7 +49,7 @@ static void note_again(void) {
     note();
 }
 
-__attribute__((constructor)) static void note_again_at_fork(void) {
+__attribute__((constructor(101))) static void note_again_at_fork(void) {
   pkd__note_again_at_fork(note_again);
 }
 
