@@ -44,11 +44,20 @@ static _Thread_local struct pkd__exit_note at_exit;
 
 /* --- in and out ---------------------------------------------------------------- */
 
+/* Who waits for the end of this one waits for nobody any more, whatever other thread
+ * has its number before the joiner says so. */
+static void be_joined(uintptr_t thread) {
+  for (size_t i = 0; i < pkd__records_used; i++)
+    if (pkd__records[i].joins == thread)
+      pkd__records[i].joins = 0;
+}
+
 static void leave_thread(struct pkd__exit_note* note) {
   (void)note;
   if (mine != NULL && !inside) {
     inside = true;
     pkd_mutex_lock(&guard);
+    be_joined(mine->thread);
     *mine = (struct pkd__record){0};
     pkd_mutex_unlock(&guard);
     inside = false;

@@ -344,6 +344,67 @@ static void a_wait_for_oneself_without_end_is_certain(void** state) {
   assert_int_equal(run_in_child(lock_twice), 7);
 }
 
+/* --- a thread that has ended --------------------------------------------------- */
+
+/* The memory of one thread after another: they have the same number. */
+static _Alignas(4096) unsigned char room[1 << 18];
+
+struct tenant {
+  uintptr_t number;
+  unsigned moved_in, may_go; /* atomic */
+};
+
+static void* be_watched(void* arg) {
+  struct tenant* tenant = arg;
+
+  tenant->number = pkd_thread_id();
+  PKD_WITH_MUTEX(&b) {}
+  count_up(&tenant->moved_in);
+  WAIT_FOR(count_of(&tenant->may_go) == 1);
+  return NULL;
+}
+
+static void* want_a(void* number) {
+  *(uintptr_t*)number = pkd_thread_id();
+  if (pkd_mutex_lock_cancellable(&a, &stop, PKD_FOREVER) == 0)
+    pkd_mutex_unlock(&a);
+  return NULL;
+}
+
+static pthread_t move_in(void* (*work)(void*), void* arg) {
+  pthread_attr_t attr;
+  pthread_t thread;
+
+  pthread_attr_init(&attr);
+  assert_int_equal(pthread_attr_setstack(&attr, room, sizeof room), 0);
+  assert_int_equal(pthread_create(&thread, &attr, work, arg), 0);
+  pthread_attr_destroy(&attr);
+  return thread;
+}
+
+/* Whoever joined one that ended has not come to say that it is joined, when another
+ * has its number and wants what the joiner holds. */
+static void who_has_ended_is_not_waited_for(void** state) {
+  (void)state;
+  for (int i = 0; i < 20; i++) {
+    struct tenant old = {.moved_in = 0};
+    pthread_t thread = move_in(be_watched, &old);
+    uintptr_t number;
+
+    WAIT_FOR(count_of(&old.moved_in) == 1);
+    pkd_deadlock_joining(old.number);
+    count_up(&old.may_go);
+    pthread_join(thread, NULL);
+    PKD_WITH_MUTEX(&a) {
+      thread = move_in(want_a, &number);
+      WAIT_FOR(waiting_at(&a) == 1 || count_of(&certain) != 0);
+    }
+    pthread_join(thread, NULL);
+    pkd_deadlock_joined();
+  }
+  assert_verdict(0, 0);
+}
+
 /* --- in words ---------------------------------------------------------------------- */
 
 static pkd_mutex_t ring[2];
@@ -489,6 +550,7 @@ int main(int argc, char** argv) {
       TEST(one_holder_who_can_go_on_is_enough),
       TEST(a_wait_for_oneself_without_end_is_certain),
       TEST(a_ring_with_a_join_is_told_in_words),
+      TEST(who_has_ended_is_not_waited_for),
       TEST(a_report_that_cannot_be_written_leaves_errno),
       TEST(a_report_too_long_for_a_line_is_cut),
       TEST(an_empty_variable_or_zero_leaves_it_off),
