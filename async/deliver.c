@@ -17,6 +17,7 @@
 
 #include "panic.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #define BUSY UINT64_C(1)
@@ -61,6 +62,13 @@ void pkd__home_post(struct pkd__home* home, pkd_req_t* req,
 }
 
 void pkd__bells_ring(const struct pkd__bells* bells) {
+  int cancel;
+
+  if (bells->count == 0)
+    return;
+  /* To ring is to write, where a thread may be cancelled: others rely on a ring that
+   * the loop would never hear. */
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
   for (unsigned i = 0; i < bells->count; i++) {
     struct pkd__home* home = bells->home[i];
 
@@ -70,6 +78,7 @@ void pkd__bells_ring(const struct pkd__bells* bells) {
      * this neither is home. */
     pkd__add_release(&home->rung, 1);
   }
+  pthread_setcancelstate(cancel, NULL);
 }
 
 void pkd__home_accept(struct pkd__home* home, pkd_req_t* req) {

@@ -4,6 +4,8 @@
  * a loop that moves from thread to thread. */
 #include "actors.h"
 
+#include <pthread.h>
+
 static pkd_async_mutex_t mutex;
 static pkd_loop_t loop;
 static uv_loop_t uv;
@@ -197,6 +199,45 @@ static void a_blocked_thread_can_be_cancelled(void** state) {
   assert_int_equal(pkd_async_mutex_unlock(&owner, &mutex), 0);
 }
 
+struct mortal {
+  unsigned owns; /* atomic */
+  int err;       /* of its unlock */
+};
+
+static void* unlock_when_cancelled(void* arg) {
+  struct mortal* mortal = arg;
+  pkd_req_t req = {0};
+
+  pkd_async_mutex_lock_blocking(&req, &mutex, PKD_FOREVER);
+  __atomic_store_n(&mortal->owns, 1, __ATOMIC_RELEASE);
+  WAIT_FOR(waiting_at(&mutex) == 1);
+  pthread_cancel(pthread_self());
+  mortal->err = pkd_async_mutex_unlock(&req, &mutex);
+  pthread_testcancel();
+  return NULL;
+}
+
+/* To ring for a loop is to write, and a thread that writes can be cancelled there. */
+static void an_unlock_is_no_point_of_cancellation(void** state) {
+  struct mortal mortal = {.err = NOT_YET};
+  pkd_req_t req = {0};
+  pthread_t thread;
+  void* end;
+
+  (void)state;
+  fresh();
+  open_loop();
+  assert_int_equal(
+      pthread_create(&thread, NULL, unlock_when_cancelled, &mortal), 0);
+  WAIT_FOR(__atomic_load_n(&mortal.owns, __ATOMIC_ACQUIRE) == 1);
+  assert_int_equal(pkd_async_mutex_lock(&loop, &req, &mutex, note_thread), 0);
+  uv_run(&uv, UV_RUN_DEFAULT); /* for ever, if nobody rings */
+  pthread_join(thread, &end);
+  assert_ptr_equal(end, PTHREAD_CANCELED);
+  assert_int_equal(mortal.err, 0);
+  close_loop();
+}
+
 static void close_wakes_blocked_threads(void** state) {
   struct blocked blocked[3] = {0};
   uv_thread_t threads[3];
@@ -223,6 +264,7 @@ int main(void) {
       cmocka_unit_test(the_thread_that_ran_a_loop_last_must_not_block),
       cmocka_unit_test(a_loop_may_move_to_another_thread),
       cmocka_unit_test(a_blocked_thread_can_be_cancelled),
+      cmocka_unit_test(an_unlock_is_no_point_of_cancellation),
       cmocka_unit_test(close_wakes_blocked_threads),
   };
 
