@@ -57,11 +57,17 @@ int pkd_cancel_unlink(pkd_cancel_link_t* link) {
 }
 
 int pkd_cancel_fire(pkd_cancel_t* c) {
+  int cancel;
+
   /* (C1) release, pairs with (C2): who finds it fired sees why. */
   if (pkd__exchange_release(&c->fired, 1) != 0)
     return 0;
+  /* Nobody else calls the links any more, and one whose callback did not return
+   * would be waited for: this thread must not end in one. */
+  cancel = pkd__os_forbid_cancel();
   while (pkd_lot_unpark_one(c, NULL, NULL).unparked != 0) {
   }
+  pkd__os_allow_cancel(cancel);
   return 1;
 }
 

@@ -41,10 +41,11 @@ typedef struct pkd__cancel_link pkd_cancel_link_t;
 
 /** What a token does to one thing that is linked to it.
  *
- * Runs at most once per linking, in the thread that fires, with nothing locked;
- * it may call the lot and any lock that does not keep it waiting for long. It
- * must not unlink its own link (that would wait for this very call); once it has
- * returned the link's memory may be gone. */
+ * Runs at most once per linking, in the thread that fires, with nothing locked, and
+ * with that thread not to be cancelled (pthread_cancel) meanwhile; it may call the lot
+ * and any lock that does not keep it waiting for long. It must not unlink its own
+ * link (that would wait for this very call); once it has returned the link's memory
+ * may be gone. */
 typedef void (*pkd_cancel_cb)(pkd_cancel_link_t* link);
 
 /** The tie between a token and what it cancels, in memory of yours. Zeroed, with

@@ -34,8 +34,9 @@ typedef struct pkd_waiter pkd_waiter_t;
 /** Wakes a waiter that has left its queue.
  *
  * Runs once, in the thread that unparked it, with no lock of the lot held; it
- * may call the lot. From the moment it lets the waiter know, the waiter's
- * memory may be gone. */
+ * may call the lot. It must not be a point of cancellation (pthread_cancel): others
+ * that were chosen with it would never be woken. From the moment it lets the waiter
+ * know, the waiter's memory may be gone. */
 typedef void (*pkd_wake_cb)(pkd_waiter_t* waiter);
 
 /** A place in a queue. The waiter's owner provides the memory, zeroed, and keeps

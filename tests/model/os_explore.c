@@ -107,6 +107,15 @@ void pkd__os_at_lost_frames(void (*leave)(void)) {
   (void)leave;
 }
 
+/* Nor is one cancelled by the system. */
+int pkd__os_forbid_cancel(void) {
+  return 0;
+}
+
+void pkd__os_allow_cancel(int before) {
+  (void)before;
+}
+
 /* Forked children are tested with real ones. */
 void pkd__os_at_fork(void (*child)(void)) {
   (void)child;

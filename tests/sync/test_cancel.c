@@ -175,6 +175,38 @@ static void unlink_waits_for_a_callback_under_way(void** state) {
   crew_join(&opener);
 }
 
+static void ring_where_one_is_cancelled(pkd_cancel_link_t* link) {
+  ring(link);
+  pthread_testcancel();
+}
+
+static void* fire_when_cancelled(void* c) {
+  pthread_cancel(pthread_self());
+  pkd_cancel_fire(c);
+  pthread_testcancel();
+  return NULL;
+}
+
+static void who_fires_is_not_cancelled_in_a_callback(void** state) {
+  pkd_cancel_t c = PKD_CANCEL_INIT;
+  struct bell bells[2] = {{.rung = 0}};
+  pthread_t thread;
+  void* end;
+
+  (void)state;
+  for (size_t i = 0; i < LENGTH(bells); i++) {
+    bells[i].link.fire = ring_where_one_is_cancelled;
+    assert_int_equal(pkd_cancel_link(&c, &bells[i].link), 0);
+  }
+  assert_int_equal(pthread_create(&thread, NULL, fire_when_cancelled, &c), 0);
+  pthread_join(thread, &end);
+  assert_ptr_equal(end, PTHREAD_CANCELED);
+  for (size_t i = 0; i < LENGTH(bells); i++)
+    assert_int_equal(bells[i].rung, 1);
+  for (size_t i = 0; i < LENGTH(bells); i++)
+    assert_int_equal(pkd_cancel_unlink(&bells[i].link), -ECANCELED);
+}
+
 /* --- the tree -------------------------------------------------------------- */
 
 enum { NODES = 11 };
@@ -304,6 +336,7 @@ int main(int argc, char** argv) {
       cmocka_unit_test(a_link_can_be_used_again),
       cmocka_unit_test(a_link_of_two_tokens_stops_the_program),
       cmocka_unit_test(unlink_waits_for_a_callback_under_way),
+      cmocka_unit_test(who_fires_is_not_cancelled_in_a_callback),
       cmocka_unit_test(firing_a_node_fires_exactly_its_subtree),
       cmocka_unit_test(a_closed_child_is_left_alone),
       cmocka_unit_test(a_child_of_a_fired_parent_is_born_fired),
