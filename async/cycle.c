@@ -17,6 +17,7 @@
 #include "wheel.h"
 #include "word/async_rwlock.h"
 
+#include <pthread.h>
 #include <uv.h>
 
 #define SHOWN 16
@@ -273,6 +274,7 @@ static void tell(const pkd_req_watch_t* start, const pkd_req_watch_t* last,
   const pkd_req_watch_t* owner = start->by;
   pkd_deadline_t now = pkd_now();
   size_t length = 0;
+  int cancel;
 
   for (const pkd_req_watch_t* watch = last; watch != NULL; watch = watch->from)
     length++;
@@ -289,7 +291,10 @@ static void tell(const pkd_req_watch_t* start, const pkd_req_watch_t* last,
   }
   for (const pkd_req_watch_t* watch = last; watch != NULL; watch = watch->from)
     length++;
+  /* With the list locked: a report that writes, say, must not end this thread. */
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
   telling = true;
   report(arg, waits, length < SHOWN ? length : SHOWN);
   telling = false;
+  pthread_setcancelstate(cancel, NULL);
 }

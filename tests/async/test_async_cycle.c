@@ -5,6 +5,7 @@
 #include "stuck.h"
 #include "support/child.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 static pkd_async_mutex_t x, y, z;
@@ -575,6 +576,42 @@ static void who_forks_in_a_report_goes_on_with_it(void** state) {
   get(&wants);
 }
 
+/* --- cancelled --------------------------------------------------------------- */
+
+/* As one that writes. */
+static void be_cancelled_in_report(void* arg, const pkd_req_wait_t* waits,
+                                   size_t count) {
+  (void)arg;
+  (void)waits;
+  (void)count;
+  pthread_testcancel();
+}
+
+static void* look_when_cancelled(void* rings) {
+  pthread_cancel(pthread_self());
+  *(size_t*)rings = pkd_req_cycles(be_cancelled_in_report, NULL);
+  pthread_testcancel();
+  return NULL;
+}
+
+static void who_is_cancelled_is_not_so_in_a_report(void** state) {
+  struct step has, wants;
+  pthread_t thread;
+  size_t rings = 0;
+  void* end;
+
+  (void)state;
+  own(&has, task_a, "x", LOOP_A, mutex_target(&x));
+  begin(&wants, task_a, "x again", LOOP_A, mutex_target(&x));
+  assert_int_equal(pthread_create(&thread, NULL, look_when_cancelled, &rings),
+                   0);
+  pthread_join(thread, &end);
+  assert_ptr_equal(end, PTHREAD_CANCELED);
+  assert_int_equal(rings, 1);
+  give_back(&has); /* for ever, if that thread has the list still */
+  get(&wants);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       WITH_TWO_LOOPS(a_ring_over_two_loops_is_told_of),
@@ -595,6 +632,7 @@ int main(void) {
       WITH_TWO_LOOPS(a_watch_serves_one_request_at_a_time),
       WITH_TWO_LOOPS(a_forked_child_watches_too),
       WITH_TWO_LOOPS(who_forks_in_a_report_goes_on_with_it),
+      WITH_TWO_LOOPS(who_is_cancelled_is_not_so_in_a_report),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,8 @@ typedef struct pkd_req_wait {
 
 /** Told of one ring: waits[0] waits for what the task of waits[1] owns, and the
  * last for what that of waits[0] owns. Runs with the list of the watched locked:
- * must not watch, unwatch or look for rings.
+ * must not watch, unwatch or look for rings. The thread cannot be cancelled
+ * meanwhile.
  *
  * @param waits  valid during the call; at most 16 are shown */
 typedef void (*pkd_req_cycle_cb)(void* arg, const pkd_req_wait_t* waits,
