@@ -150,6 +150,7 @@ static int begin(struct entry* entry, uint64_t token) {
   pkd__store_relaxed(&req->waiter.key, (const void*)entry->cond);
   if (pkd_lot_enqueue(entry->cond, &req->waiter, enter, entry) == 0)
     return 0;
+  pkd__set_deadline(req, 0);                    /* used up by this start */
   pkd__store_relaxed(&req->waiter.key, object); /* relaxed: still its own */
   return entry->err;
 }
