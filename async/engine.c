@@ -46,6 +46,8 @@ struct round {
   bool came;                    /* it was granted */
   const struct pkd__home* near; /* whose requests may overtake, or NULL */
   pkd_req_t* ticket;  /* that gives `amount` back; NULL: a right to it */
+  pkd_req_t* revoked; /* or: whose grant it was, if it stands in ... */
+  uint32_t granted;   /* ... this state still; NULL: a right to it */
   bool denied;        /* it is not the ticket's to give */
   bool gives;         /* this round has given `amount` back */
   unsigned passed_by; /* how many may be overtaken */
@@ -60,6 +62,7 @@ static int leave_queue(void* object, const struct pkd__face* face,
 static void dispatch(struct round* round);
 static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter);
 static bool see(struct round* round, enum pkd__kind kind);
+static bool has_right(const struct round* round, uint64_t word);
 static bool is_overtaken(struct round* round, const pkd_req_t* req);
 static bool nobody_overtakes(struct round* round);
 static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
@@ -125,8 +128,26 @@ static int leave_queue(void* object, const struct pkd__face* face,
   round.to = NULL;
   round.near = near;
   round.ticket = ticket;
+  round.revoked = NULL;
   dispatch(&round);
   return round.denied ? UV_EPERM : 0;
+}
+
+bool pkd__leave_revoked(pkd_req_t* req, uint32_t granted) {
+  struct round round;
+
+  round.key = round.object = pkd__object_of(req);
+  round.face = pkd__face_of(pkd__kind_of(granted));
+  round.amount = pkd__want(req);
+  round.owed = true;
+  round.close = false;
+  round.to = NULL;
+  round.near = NULL;
+  round.ticket = NULL;
+  round.revoked = req;
+  round.granted = granted;
+  dispatch(&round);
+  return !round.denied;
 }
 
 void pkd__dispatch(const void* key) {
@@ -142,7 +163,7 @@ bool pkd__dispatch_to(const void* key, const pkd_req_t* to) {
   round.owed = round.close = false;
   round.to = to;
   round.near = NULL;
-  round.ticket = NULL;
+  round.ticket = round.revoked = NULL;
   round.came = false;
   dispatch(&round);
   return round.came;
@@ -157,7 +178,7 @@ void pkd__close(void* object, enum pkd__kind kind) {
   round.close = true;
   round.to = NULL;
   round.near = NULL;
-  round.ticket = NULL;
+  round.ticket = round.revoked = NULL;
   dispatch(&round);
 }
 
@@ -230,8 +251,7 @@ static bool see(struct round* round, enum pkd__kind kind) {
   round->seen = true;
   round->face = pkd__face_of(kind);
   round->word = pkd__word(round->face, round->key);
-  round->denied = round->ticket != NULL && round->owed &&
-                  !round->face->has(round->word, round->ticket);
+  round->denied = round->owed && !has_right(round, round->word);
   if (round->denied)
     return false;
   if (round->owed)
@@ -244,6 +264,13 @@ static bool see(struct round* round, enum pkd__kind kind) {
       (round->near != NULL && !pkd__home_is_here(round->near)))
     round->near = NULL;
   return true;
+}
+
+/* To what it gives back. A grant is taken back in this step. */
+static bool has_right(const struct round* round, uint64_t word) {
+  if (round->revoked != NULL)
+    return pkd__req_revoke(round->revoked, round->granted);
+  return round->ticket == NULL || round->face->has(word, round->ticket);
 }
 
 static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
@@ -370,6 +397,9 @@ static void write_back(struct round* round, bool have_more) {
     pkd__word_set(face, object, (round->word | close) & keep);
     return;
   }
+  round->denied = round->revoked != NULL && !has_right(round, 0);
+  if (round->denied)
+    return;
   /* Nobody waits, whatever the word says: fast paths may be changing it. */
   for (;;) {
     uint64_t old = pkd__word(face, object);
