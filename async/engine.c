@@ -61,7 +61,9 @@ static int leave_queue(void* object, const struct pkd__face* face,
                        pkd_req_t* ticket);
 static void dispatch(struct round* round);
 static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter);
-static bool see(struct round* round, enum pkd__kind kind);
+static bool see(struct round* round, const pkd_waiter_t* waiter,
+                enum pkd__kind kind);
+static bool is_strange(const pkd_waiter_t* waiter, enum pkd__kind kind);
 static bool has_right(const struct round* round, uint64_t word);
 static bool is_overtaken(struct round* round, const pkd_req_t* req);
 static bool nobody_overtakes(struct round* round);
@@ -230,7 +232,7 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
     return PKD_UNPARK_STOP;
   /* relaxed: the lot's lock guards it while it is queued */
   state = pkd__load_relaxed(&waiter->state);
-  if (!round->seen && !see(round, pkd__kind_of(state)))
+  if (!round->seen && !see(round, waiter, pkd__kind_of(state)))
     return PKD_UNPARK_STOP;
   if (!pkd__is_away(state)) {
     if (round->near != NULL && is_overtaken(round, req))
@@ -246,8 +248,12 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
 }
 
 /* Somebody waits: the object is in place.
- * @return false: the caller has no right to what it would give back */
-static bool see(struct round* round, enum pkd__kind kind) {
+ * @return false: the caller has no right to what it would give back, or it was gone,
+ *         and what is there now is none of its business */
+static bool see(struct round* round, const pkd_waiter_t* waiter,
+                enum pkd__kind kind) {
+  if (round->object == NULL && is_strange(waiter, kind))
+    return false;
   round->seen = true;
   round->face = pkd__face_of(kind);
   round->word = pkd__word(round->face, round->key);
@@ -264,6 +270,13 @@ static bool see(struct round* round, enum pkd__kind kind) {
       (round->near != NULL && !pkd__home_is_here(round->near)))
     round->near = NULL;
   return true;
+}
+
+/* Where an object was, another may be by now, which has no word: a condition, or
+ * something of somebody else's, who uses the lot as well. */
+static bool is_strange(const pkd_waiter_t* waiter, enum pkd__kind kind) {
+  return waiter->wake != pkd__woken_by_stranger ||
+         pkd__face_of(kind)->in_lot != NULL;
 }
 
 /* To what it gives back. A grant is taken back in this step. */
@@ -444,9 +457,14 @@ unsigned pkd__withdraw_counted(const struct pkd__face* face, void* object,
 static pkd_unpark_op_t look(void* arg, pkd_waiter_t* waiter) {
   const char** wrong = arg;
   pkd_req_t copy = {.waiter = *waiter}; /* admit may write in it */
-  const struct pkd__face* face = pkd__face_of(pkd__kind_of(copy.waiter.state));
-  uint64_t word = pkd__word(face, waiter->key);
+  enum pkd__kind kind = pkd__kind_of(copy.waiter.state);
+  const struct pkd__face* face;
+  uint64_t word;
 
+  if (is_strange(waiter, kind))
+    return PKD_UNPARK_STOP;
+  face = pkd__face_of(kind);
+  word = pkd__word(face, waiter->key);
   if ((word & face->queued) == 0)
     *wrong = "has a queue that its word does not know of";
   else if (pkd__is_away(copy.waiter.state))
