@@ -76,9 +76,12 @@ int pkd_async_barrier_reset(pkd_async_barrier_t* barrier) {
   if (barrier == NULL)
     return UV_EINVAL;
   do {
-    old = pkd__word(&pkd__face_barrier, barrier);
-    /* Nobody waits at a broken one, once the abort has sent all away. */
-    if ((old & broken) == 0 || (old & PKD__ASYNC_BARRIER_QUEUED) != 0)
+    /* If somebody waits at a broken one, the abort is just sending them away, and
+     * they are too many for one round: they go first. */
+    while (((old = pkd__word(&pkd__face_barrier, barrier)) & broken) != 0 &&
+           (old & PKD__ASYNC_BARRIER_QUEUED) != 0)
+      pkd__leave(barrier, PKD__KIND_BARRIER, 0);
+    if ((old & broken) == 0)
       return 0;
   } while (!pkd__word_cas(&pkd__face_barrier, barrier, old, old & ~broken));
   return 0;

@@ -146,10 +146,12 @@ static int begin(struct entry* entry, uint64_t token) {
   req->extra[0] = (uintptr_t)entry->mutex;
   req->extra[1] = (uintptr_t)entry->cond;
   req->extra[2] = 0; /* once it is moved to the mutex, it has waited enough */
+  req->waiter.wake = pkd__woken_by_stranger;     /* a try may not have set it */
   pkd__store_relaxed(&req->waiter.token, token); /* relaxed: as prepare() */
   pkd__store_relaxed(&req->waiter.key, (const void*)entry->cond);
   if (pkd_lot_enqueue(entry->cond, &req->waiter, enter, entry) == 0)
     return 0;
+  pkd__set_deadline(req, 0);                    /* used up by this start */
   pkd__store_relaxed(&req->waiter.key, object); /* relaxed: still its own */
   return entry->err;
 }
@@ -230,7 +232,8 @@ static pkd_requeue_op_t choose(void* arg, pkd_waiter_t* oldest) {
   uint64_t word;
 
   /* relaxed: the lot's lock guards it while it is queued */
-  if (pkd__kind_of(pkd__load_relaxed(&oldest->state)) != PKD__KIND_COND ||
+  if (oldest->wake != pkd__woken_by_stranger ||
+      pkd__kind_of(pkd__load_relaxed(&oldest->state)) != PKD__KIND_COND ||
       pkd__req_of(oldest)->extra[0] != (uintptr_t)call->mutex) {
     /* If forwarded: another object is there now, or a new use of this one. */
     call->again = !call->forwarded;

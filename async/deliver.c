@@ -326,12 +326,15 @@ void pkd__home_expire(struct pkd__home* home) {
 
 void pkd__home_arm(struct pkd__home* home) {
   uint64_t next = pkd__wheel_next(&home->wheel);
-  uint64_t now = uv_now(home->uv) - home->epoch; /* uv_timer_start counts so */
+  /* uv_timer_start counts from here; it may lie before the attach, so the other is
+   * told in its terms. */
+  uint64_t now = uv_now(home->uv);
+  uint64_t due = next + home->epoch;
 
   if (next >= home->armed || home->detaching)
     return;
   home->armed = next;
-  uv_timer_start(&home->timer, on_timer, next > now ? next - now : 0, 0);
+  uv_timer_start(&home->timer, on_timer, due > now ? due - now : 0, 0);
 }
 
 static void on_timer(uv_timer_t* timer) {

@@ -46,6 +46,8 @@ struct round {
   bool came;                    /* it was granted */
   const struct pkd__home* near; /* whose requests may overtake, or NULL */
   pkd_req_t* ticket;  /* that gives `amount` back; NULL: a right to it */
+  pkd_req_t* revoked; /* or: whose grant it was, if it stands in ... */
+  uint32_t granted;   /* ... this state still; NULL: a right to it */
   bool denied;        /* it is not the ticket's to give */
   bool gives;         /* this round has given `amount` back */
   unsigned passed_by; /* how many may be overtaken */
@@ -59,7 +61,10 @@ static int leave_queue(void* object, const struct pkd__face* face,
                        pkd_req_t* ticket);
 static void dispatch(struct round* round);
 static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter);
-static bool see(struct round* round, enum pkd__kind kind);
+static bool see(struct round* round, const pkd_waiter_t* waiter,
+                enum pkd__kind kind);
+static bool is_strange(const pkd_waiter_t* waiter, enum pkd__kind kind);
+static bool has_right(const struct round* round, uint64_t word);
 static bool is_overtaken(struct round* round, const pkd_req_t* req);
 static bool nobody_overtakes(struct round* round);
 static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
@@ -125,8 +130,26 @@ static int leave_queue(void* object, const struct pkd__face* face,
   round.to = NULL;
   round.near = near;
   round.ticket = ticket;
+  round.revoked = NULL;
   dispatch(&round);
   return round.denied ? UV_EPERM : 0;
+}
+
+bool pkd__leave_revoked(pkd_req_t* req, uint32_t granted) {
+  struct round round;
+
+  round.key = round.object = pkd__object_of(req);
+  round.face = pkd__face_of(pkd__kind_of(granted));
+  round.amount = pkd__want(req);
+  round.owed = true;
+  round.close = false;
+  round.to = NULL;
+  round.near = NULL;
+  round.ticket = NULL;
+  round.revoked = req;
+  round.granted = granted;
+  dispatch(&round);
+  return !round.denied;
 }
 
 void pkd__dispatch(const void* key) {
@@ -142,7 +165,7 @@ bool pkd__dispatch_to(const void* key, const pkd_req_t* to) {
   round.owed = round.close = false;
   round.to = to;
   round.near = NULL;
-  round.ticket = NULL;
+  round.ticket = round.revoked = NULL;
   round.came = false;
   dispatch(&round);
   return round.came;
@@ -157,7 +180,7 @@ void pkd__close(void* object, enum pkd__kind kind) {
   round.close = true;
   round.to = NULL;
   round.near = NULL;
-  round.ticket = NULL;
+  round.ticket = round.revoked = NULL;
   dispatch(&round);
 }
 
@@ -209,7 +232,7 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
     return PKD_UNPARK_STOP;
   /* relaxed: the lot's lock guards it while it is queued */
   state = pkd__load_relaxed(&waiter->state);
-  if (!round->seen && !see(round, pkd__kind_of(state)))
+  if (!round->seen && !see(round, waiter, pkd__kind_of(state)))
     return PKD_UNPARK_STOP;
   if (!pkd__is_away(state)) {
     if (round->near != NULL && is_overtaken(round, req))
@@ -225,13 +248,16 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
 }
 
 /* Somebody waits: the object is in place.
- * @return false: the caller has no right to what it would give back */
-static bool see(struct round* round, enum pkd__kind kind) {
+ * @return false: the caller has no right to what it would give back, or it was gone,
+ *         and what is there now is none of its business */
+static bool see(struct round* round, const pkd_waiter_t* waiter,
+                enum pkd__kind kind) {
+  if (round->object == NULL && is_strange(waiter, kind))
+    return false;
   round->seen = true;
   round->face = pkd__face_of(kind);
   round->word = pkd__word(round->face, round->key);
-  round->denied = round->ticket != NULL && round->owed &&
-                  !round->face->has(round->word, round->ticket);
+  round->denied = round->owed && !has_right(round, round->word);
   if (round->denied)
     return false;
   if (round->owed)
@@ -244,6 +270,20 @@ static bool see(struct round* round, enum pkd__kind kind) {
       (round->near != NULL && !pkd__home_is_here(round->near)))
     round->near = NULL;
   return true;
+}
+
+/* Where an object was, another may be by now, which has no word: a condition, or
+ * something of somebody else's, who uses the lot as well. */
+static bool is_strange(const pkd_waiter_t* waiter, enum pkd__kind kind) {
+  return waiter->wake != pkd__woken_by_stranger ||
+         pkd__face_of(kind)->in_lot != NULL;
+}
+
+/* To what it gives back. A grant is taken back in this step. */
+static bool has_right(const struct round* round, uint64_t word) {
+  if (round->revoked != NULL)
+    return pkd__req_revoke(round->revoked, round->granted);
+  return round->ticket == NULL || round->face->has(word, round->ticket);
 }
 
 static pkd_unpark_op_t serve(struct round* round, pkd_req_t* req,
@@ -370,6 +410,9 @@ static void write_back(struct round* round, bool have_more) {
     pkd__word_set(face, object, (round->word | close) & keep);
     return;
   }
+  round->denied = round->revoked != NULL && !has_right(round, 0);
+  if (round->denied)
+    return;
   /* Nobody waits, whatever the word says: fast paths may be changing it. */
   for (;;) {
     uint64_t old = pkd__word(face, object);
@@ -414,9 +457,14 @@ unsigned pkd__withdraw_counted(const struct pkd__face* face, void* object,
 static pkd_unpark_op_t look(void* arg, pkd_waiter_t* waiter) {
   const char** wrong = arg;
   pkd_req_t copy = {.waiter = *waiter}; /* admit may write in it */
-  const struct pkd__face* face = pkd__face_of(pkd__kind_of(copy.waiter.state));
-  uint64_t word = pkd__word(face, waiter->key);
+  enum pkd__kind kind = pkd__kind_of(copy.waiter.state);
+  const struct pkd__face* face;
+  uint64_t word;
 
+  if (is_strange(waiter, kind))
+    return PKD_UNPARK_STOP;
+  face = pkd__face_of(kind);
+  word = pkd__word(face, waiter->key);
   if ((word & face->queued) == 0)
     *wrong = "has a queue that its word does not know of";
   else if (pkd__is_away(copy.waiter.state))

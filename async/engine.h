@@ -168,6 +168,12 @@ void pkd__leave(void* object, enum pkd__kind kind, int64_t amount);
 int pkd__leave_by(void* object, enum pkd__kind kind, int64_t amount,
                   const struct pkd__home* home, pkd_req_t* ticket);
 
+/** The same, of what was granted to `req`, which stood in `granted` a moment ago and is
+ * canceled by this, unless something else was faster. All of that is under one hold of
+ * the lot's lock: whose wait is over may free the object, and waits for that.
+ * @return whether this canceled it */
+bool pkd__leave_revoked(pkd_req_t* req, uint32_t granted);
+
 /** With -Dchecks=true: stops the program if the object at `key` is free for one
  * who waits there. */
 void pkd__check(const void* key);

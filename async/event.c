@@ -78,8 +78,24 @@ int pkd_async_event_set(pkd_async_event_t* event) {
   return act(event, PKD__ASYNC_EVENT_OPEN);
 }
 
+/* If somebody waits though it is set, who set it is just letting them pass, and they
+ * are too many for one round: they pass before it is cleared. And while somebody waits
+ * and it is not set, there is nothing to clear. */
 int pkd_async_event_clear(pkd_async_event_t* event) {
-  return act(event, PKD__ASYNC_EVENT_CLEAR);
+  uint64_t old;
+
+  if (event == NULL)
+    return UV_EINVAL;
+  do {
+    while (((old = pkd__word(&pkd__face_event, event)) &
+            PKD__ASYNC_EVENT_QUEUED) != 0) {
+      if ((old & (PKD__ASYNC_EVENT_SET | PKD__ASYNC_EVENT_NOTICE)) == 0)
+        return 0;
+      pkd__leave(event, PKD__KIND_EVENT, PKD__ASYNC_EVENT_NOTHING);
+    }
+  } while (!pkd__word_cas(&pkd__face_event, event, old,
+                          pkd__async_event_after(old, PKD__ASYNC_EVENT_CLEAR)));
+  return 0;
 }
 
 int pkd_async_event_notify_one(pkd_async_event_t* event) {

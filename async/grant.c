@@ -55,11 +55,12 @@ static bool is_bound(const pkd_req_t* req) {
 
 void pkd__grant_note(struct pkd__home* home, pkd_req_t* req) {
   pkd_waiter_t* waiter = &req->waiter;
-  /* relaxed: set by who calls this; or a cancel came since, which is the same */
+  /* relaxed: set by who calls this; or a cancel came since */
   uint32_t state = pkd__load_relaxed(&waiter->state);
   const struct pkd__face* face = pkd__face_of(pkd__kind_of(state));
 
-  if (!pkd__grant_revocable(pkd__grant_of(state)))
+  if (pkd__step_of(state) != PKD__GRANTED ||
+      !pkd__grant_revocable(pkd__grant_of(state)))
     return;
   uv_mutex_lock(&home->lock);
   if (face->in_lot == NULL) {

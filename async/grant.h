@@ -77,8 +77,8 @@ static inline bool pkd__grant_waits(const struct pkd__face* face,
          pkd__grant_revocable(grant) && !pkd__grant_is_bound(face, req);
 }
 
-/** `req` was granted something just now, and is about to be posted; under the
- * lot's lock, or by its loop at the start. */
+/** `req` was granted something just now, if it is not sent away, and is about to be
+ * posted; under the lot's lock, or by its loop at the start. */
 void pkd__grant_note(struct pkd__home* home, pkd_req_t* req);
 
 /** The loop has come to `req`, which it has taken from its mailbox.

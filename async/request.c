@@ -22,6 +22,7 @@ static bool end_from(pkd_req_t* req, enum pkd__step step, uint32_t state);
 static void removed(void* arg, const void* key, int was_last);
 static bool is_left_behind(const pkd_req_t* req, uint32_t state);
 static bool take_back(pkd_req_t* req, uint32_t state);
+static void settle_revoked(pkd_req_t* req);
 static bool take_back_climb(pkd_req_t* req, uint32_t state);
 static uint32_t settle_climb(pkd_req_t* req);
 
@@ -76,26 +77,45 @@ static bool is_left_behind(const pkd_req_t* req, uint32_t state) {
 }
 
 /* Takes back a grant that was not delivered. The callback is still to come, so
- * the request is in place, but not after the CAS. */
+ * the request is in place, but not after that. */
 static bool take_back(pkd_req_t* req, uint32_t state) {
-  enum pkd__kind kind = pkd__kind_of(state);
-  const struct pkd__in_lot* in_lot = pkd__face_of(kind)->in_lot;
-  void* object = pkd__object_of(req);
+  const struct pkd__face* face = pkd__face_of(pkd__kind_of(state));
   uint32_t want = pkd__want(req);
   struct pkd__debt debt;
 
-  if (in_lot != NULL)
-    return in_lot->revoke(req, state);
-  if (pkd__kept(pkd__face_of(kind), want) != 0)
+  if (face->in_lot != NULL)
+    return face->in_lot->revoke(req, state);
+  if (pkd__kept(face, want) != 0)
     return take_back_climb(req, state);
+  /* It has used nothing up: then nobody keeps the object for it. */
+  if ((pkd__grant_of(state) & PKD__PASSES) != 0 && want == 0)
+    return pkd__req_revoke(req, state);
   debt = pkd__cond_debt(req);
+  if (!pkd__leave_revoked(req, state))
+    return false;
+  pkd__cond_forward(&debt);
+  return true;
+}
+
+bool pkd__req_revoke(pkd_req_t* req, uint32_t state) {
+  enum pkd__kind kind = pkd__kind_of(state);
+
   /* (S4) acq_rel, pairs with (S3): either this revokes or it is delivered */
   if (!pkd__cas_acq_rel(&req->waiter.state, &state,
                         pkd__state(PKD__CANCELED, kind)))
     return false;
-  pkd__leave(object, kind, want);
-  pkd__cond_forward(&debt);
   return true;
+}
+
+static int nothing(void* unused) {
+  (void)unused;
+  return 0;
+}
+
+/* Waits until who has taken a grant of `req` back is done with the object: under the
+ * lot's lock, see pkd__leave_revoked(). */
+static void settle_revoked(pkd_req_t* req) {
+  pkd_lot_enqueue(pkd__object_of(req), &req->waiter, nothing, NULL);
 }
 
 /* --- who climbs ------------------------------------------------------------ */
@@ -256,6 +276,8 @@ int pkd__req_settle(pkd_req_t* req) {
       return (pkd__grant_of(granted) & PKD__LEADS) != 0;
     }
   }
+  if (pkd__step_of(state) == PKD__CANCELED && in_lot == NULL && kept == 0)
+    settle_revoked(req);
   /* relaxed, both: the request is its owner's again; a cancel that came too late
    * may still be looking at it */
   pkd__store_relaxed(&req->waiter.token, kept);

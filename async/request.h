@@ -14,10 +14,13 @@
  *   QUEUED    the start, when it has to wait; a grant taken  the lot's lock
  *             back, or its loop that comes to it (AWAY)
  *   GRANTED   a dispatch; or the start, when it has not to   the lot's lock; own
- *   CANCELED  cancel: from QUEUED | from GRANTED             the lot's lock | CAS
+ *   CANCELED  cancel: from QUEUED | from GRANTED             the lot's lock | both
  *   TIMEDOUT  the loop's timer, a thread's deadline          the lot's lock
  *   CLOSED    close                                          the lot's lock
  *   OWNED     deliver: from GRANTED, unless the grant PASSES CAS
+ *
+ * From GRANTED to CANCELED, what was granted is given back under the same hold of the
+ * lot's lock, and who comes to the end of the wait waits for that.
  *
  * grant, in GRANTED: bits of enum pkd__grant, what the callback will say. In
  * QUEUED: 0, or PKD__AWAY, if it lies in its loop's mailbox as well (grant.h).
@@ -192,6 +195,10 @@ int pkd__req_startable(const pkd_req_t* req);
  * @return false if something else ended it: it was not queued any more, or what
  *         it waited for was complete */
 bool pkd__req_end(pkd_req_t* req, enum pkd__step step);
+
+/** Turns a grant, which stood in `granted`, into a wait that was canceled.
+ * @return false: it was delivered, or taken back, before */
+bool pkd__req_revoke(pkd_req_t* req, uint32_t granted);
 
 /** Makes an idle request the owner of `what` of an object; it is the caller's to
  * give. The request counts for no loop. */

@@ -29,6 +29,7 @@ static void prepare(struct entry* entry, pkd_req_t* req, void* object,
 static void set_deadline(const struct entry* entry, struct pkd__home* home,
                          uint64_t ms);
 static int take(struct entry* entry, bool locked);
+static bool passes_by(struct entry* entry, uint64_t old);
 static bool could_take(const struct entry* entry, uint64_t word);
 static int take_ahead(struct entry* entry);
 static int take_now(struct entry* entry);
@@ -203,7 +204,7 @@ static void prepare(struct entry* entry, pkd_req_t* req, void* object,
 
 /* Takes what the request wants, if it is there. While somebody waits, only who
  * climbs, and who comes to an object that counts those who wait, is looked at,
- * and only under the lot's lock. */
+ * and only under the lot's lock; but for who takes nothing. */
 static int take(struct entry* entry, bool locked) {
   const struct pkd__face* face = entry->face;
   uint64_t token;
@@ -223,7 +224,7 @@ static int take(struct entry* entry, bool locked) {
       return face->hopeless(old);
     if (old & face->queued &&
         !(locked && (face->joined != NULL || entry->kept != 0)))
-      return UV_EAGAIN;
+      return passes_by(entry, old) ? 0 : UV_EAGAIN;
     if (old & face->shut)
       return UV_EAGAIN;
     entry->grant = face->admit(&word, entry->req);
@@ -233,6 +234,19 @@ static int take(struct entry* entry, bool locked) {
       return 0;
     entry->req->waiter.token = token; /* it has not got what admit() says */
   }
+}
+
+/* May it pass, and takes nothing by that? Then so may those who wait: somebody is just
+ * letting them pass, and they are too many for one round. */
+static bool passes_by(struct entry* entry, uint64_t old) {
+  uint64_t token = entry->req->waiter.token;
+  uint64_t word = old;
+
+  entry->grant = entry->face->admit(&word, entry->req);
+  if (word == old && (entry->grant & PKD__PASSES) != 0)
+    return true;
+  entry->req->waiter.token = token;
+  return false;
 }
 
 /* Could it take it now? It goes on wanting what it wants, whatever admit() says. */

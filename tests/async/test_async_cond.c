@@ -335,6 +335,39 @@ static void misuse_is_told_and_changes_nothing(void** state) {
   all_is_free();
 }
 
+static void note_answer(pkd_req_t* req, int status) {
+  *(int*)req->data = status;
+}
+
+/* Others wait for the condition with another mutex. */
+static void a_refused_wait_leaves_no_timeout_to_the_next(void** state) {
+  pkd_async_mutex_t other = PKD_ASYNC_MUTEX_INIT;
+  struct actor waiter, owner;
+  int status = NOT_YET;
+  pkd_req_t req = {.data = &status};
+
+  (void)state;
+  fresh();
+  wait_for_it(&waiter, 0, PKD_NO_TIMEOUT);
+  assert_int_equal(pkd_async_mutex_trylock(&req, &other), 0);
+  assert_int_equal(pkd_req_set_timeout(&req, 1000), 0);
+  assert_int_equal(
+      pkd_async_cond_wait(&loop_a, &req, &cond, &other, note_answer),
+      UV_EINVAL);
+  assert_int_equal(pkd_async_mutex_unlock(&req, &other), 0);
+  actor_own(&owner, 0, mutex_target(&other));
+  assert_int_equal(pkd_async_mutex_lock(&loop_a, &req, &other, note_answer), 0);
+  assert_int_equal(uv_backend_timeout(&uv_a), -1);
+  assert_int_equal(actor_release(&owner), 0);
+  WAIT_FOR((turn_a(), status != NOT_YET));
+  assert_int_equal(status, 0);
+  assert_int_equal(pkd_async_mutex_unlock(&req, &other), 0);
+  assert_int_equal(pkd_async_cond_signal(&cond), 1);
+  assert_int_equal(actor_wait(&waiter), 0);
+  release(&waiter);
+  all_is_free();
+}
+
 /* --- fork ------------------------------------------------------------------ */
 
 static int told; /* in the child */
@@ -402,6 +435,7 @@ int main(void) {
       IN_ONE_WORLD(detach_ends_waits_at_both_queues),
       IN_ONE_WORLD(a_thread_may_wait_with_the_ticket_of_a_loop),
       IN_ONE_WORLD(misuse_is_told_and_changes_nothing),
+      IN_ONE_WORLD(a_refused_wait_leaves_no_timeout_to_the_next),
       IN_ONE_WORLD(a_forked_child_may_wait_with_another_mutex),
   };
 

@@ -435,6 +435,25 @@ static void grants_are_told_of_a_loop_and_to_somebody(void** state) {
   assert_int_equal(grants.revoked, 0);
 }
 
+/* It is told that the mutex is closed, which nobody else waits for. */
+static void what_is_closed_is_not_granted(void** state) {
+  pkd_async_mutex_t other = PKD_ASYNC_MUTEX_INIT;
+  struct target target = mutex_target(&other);
+  struct actor owner, waiter;
+  pkd_loop_grants_t grants;
+
+  (void)state;
+  assert_int_equal(pkd_loop_set_grant_timeout(&loop_a, 60000), 0);
+  actor_own(&owner, 0, target);
+  actor_start_at(&waiter, LOOP_A, target);
+  assert_int_equal(pkd_async_mutex_close(&other), 0);
+  assert_int_equal(pkd_loop_get_grants(&loop_a, &grants), 0);
+  assert_int_equal(grants.undelivered, 0);
+  assert_int_equal(actor_wait(&waiter), UV_ECANCELED);
+  assert_int_equal(actor_release(&owner), 0);
+  assert_int_equal(pkd_loop_set_grant_timeout(&loop_a, 0), 0);
+}
+
 static void a_grant_timeout_can_be_set_until_the_detach(void** state) {
   const uint64_t half_an_hour = 30 * 60 * 1000;
   pkd_loop_t loop = {0};
@@ -517,6 +536,7 @@ int main(void) {
       WITH_STUCK_LOOP(another_initializes_while_the_leaders_loop_is_stuck),
       WITH_STUCK_LOOP(a_signal_is_not_lost_with_one_that_is_away),
       IN_ONE_WORLD(grants_are_told_of_a_loop_and_to_somebody),
+      IN_ONE_WORLD(what_is_closed_is_not_granted),
       IN_ONE_WORLD(a_grant_timeout_can_be_set_until_the_detach),
       WITH_STUCK_LOOP(the_child_of_a_fork_has_a_watchdog_of_its_own),
   };

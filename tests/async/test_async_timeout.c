@@ -261,6 +261,54 @@ static void a_crowd_whose_time_is_up_ends_in_turns(void** state) {
   assert_int_equal(actor_release(&owner), 0);
 }
 
+/* --- a loop whose time stands still ------------------------------------------ */
+
+static pkd_loop_t late;
+static pkd_req_t late_wait;
+static int late_status;
+
+static void leaves(pkd_req_t* req, int status) {
+  (void)req;
+  late_status = status;
+  assert_int_equal(pkd_loop_detach(&late, NULL), 0);
+}
+
+/* The loop's time is that of the beginning of this callback. */
+static void is_attached_late(uv_timer_t* timer) {
+  uint64_t begun = uv_now(timer->loop);
+
+  WAIT_FOR(uv_hrtime() / 1000000 > begun);
+  assert_int_equal(pkd_loop_attach(&late, timer->loop), 0);
+  assert_int_equal(pkd_req_set_timeout(&late_wait, 60000), 0);
+  assert_int_equal(pkd_async_mutex_lock(&late, &late_wait, &mutex, leaves), 0);
+}
+
+static void ends_the_wait(uv_prepare_t* prepare) {
+  assert_int_equal(pkd_req_cancel(&late_wait), 0);
+  uv_close((uv_handle_t*)prepare, NULL);
+}
+
+static void a_loop_goes_on_that_is_attached_late_in_a_timer(void** state) {
+  struct actor owner;
+  uv_prepare_t prepare;
+  uv_timer_t timer;
+  uv_loop_t uv;
+
+  (void)state;
+  actor_own(&owner, 0, kind(0));
+  assert_int_equal(uv_loop_init(&uv), 0);
+  assert_int_equal(uv_prepare_init(&uv, &prepare), 0);
+  assert_int_equal(uv_prepare_start(&prepare, ends_the_wait), 0);
+  assert_int_equal(uv_timer_init(&uv, &timer), 0);
+  assert_int_equal(uv_timer_start(&timer, is_attached_late, 0, 0), 0);
+  assert_int_equal(uv_run(&uv, UV_RUN_DEFAULT), 0);
+  assert_int_equal(late_status, UV_ECANCELED);
+  uv_close((uv_handle_t*)&timer, NULL);
+  assert_int_equal(uv_run(&uv, UV_RUN_DEFAULT), 0);
+  assert_int_equal(uv_loop_close(&uv), 0);
+  assert_int_equal(actor_release(&owner), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       IN_EACH_WORLD(a_wait_ends_when_its_time_is_up),
@@ -275,6 +323,7 @@ int main(void) {
       IN_WORLD(a_blocking_wait_with_a_past_deadline_is_a_try, 2),
       IN_ONE_WORLD(many_timeouts_share_one_timer),
       IN_ONE_WORLD(a_crowd_whose_time_is_up_ends_in_turns),
+      IN_ONE_WORLD(a_loop_goes_on_that_is_attached_late_in_a_timer),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

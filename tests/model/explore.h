@@ -86,6 +86,7 @@ extern const explore_scenario_t explore_keyed[];
 extern const explore_scenario_t explore_permits[];
 extern const explore_scenario_t explore_req[];
 extern const explore_scenario_t explore_rings[];
+extern const explore_scenario_t explore_rounds[];
 extern const explore_scenario_t explore_ticket[];
 extern const explore_scenario_t explore_between[];
 extern const explore_scenario_t explore_sync_grid[];

@@ -57,9 +57,9 @@ static const explore_scenario_t* const groups[] = {
     explore_async,        explore_passed,       explore_grant,
     explore_loops,        explore_objects,      explore_many,
     explore_retreat,      explore_keyed,        explore_permits,
-    explore_req,          explore_rings,        explore_ticket,
-    explore_between,      explore_sync_grid,    explore_async_grid,
-    explore_shim,
+    explore_req,          explore_rings,        explore_rounds,
+    explore_ticket,       explore_between,      explore_sync_grid,
+    explore_async_grid,   explore_shim,
 };
 
 static const explore_scenario_t* all[SCENARIOS];

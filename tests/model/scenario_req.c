@@ -14,6 +14,7 @@
 
 #include <parkade/async/cond.h>
 #include <parkade/async/event.h>
+#include <parkade/async/gate.h>
 #include <parkade/async/keyed.h>
 #include <parkade/async/once.h>
 #include <parkade/async/sem.h>
@@ -139,6 +140,11 @@ static void unlocks_first_key(void* arg) {
   explore_assert(pkd_async_keyed_unlock(&cast->task[0].req, &s->keyed) == 0);
 }
 
+static void cancels_first(void* arg) {
+  (void)arg;
+  explore_outcome(pkd_req_cancel(&cast->task[0].req) == 0 ? 0 : 1);
+}
+
 static void cancels_ticket(void* arg) {
   (void)arg;
   pkd_req_cancel(&cast->ticket);
@@ -158,6 +164,107 @@ static void cancelled_key(int unused) {
   explore_spawn(waits_for_key, NULL);
   explore_spawn(unlocks_first_key, NULL);
   explore_spawn(cancels_ticket, NULL);
+  finish();
+}
+
+/* --- cancelled, and what it waited for freed ------------------------------- */
+
+/* Whose wait is over may be the last who knows the object, and free it, whoever
+ * ended the wait. */
+static struct last {
+  pkd_async_mutex_t m;
+  pkd_async_sem_t sem;
+  pkd_async_event_t event;
+  pkd_async_gate_t gate;
+  pkd_async_once_t once;
+} * last;
+
+enum { EVENT = 5, GATE };
+
+static void frees(pkd_req_t* req, int status) {
+  task_note(req, status);
+  if (kind == MUTEX && status == 0)
+    explore_assert(pkd_async_mutex_unlock(req, &last->m) == 0);
+  if (kind == SEM && status == 0)
+    explore_assert(pkd_async_sem_release(req, &last->sem, 1) == 0);
+  if (kind == ONCE && status == 1)
+    explore_assert(pkd_async_once_done(req, &last->once, 0) == 0);
+  explore_free(last);
+}
+
+static int begin_last(task_t* task) {
+  pkd_req_t* req = &task->req;
+
+  if (kind == SEM)
+    return pkd_async_sem_acquire(&task->loop, req, &last->sem, 1, frees);
+  if (kind == EVENT)
+    return pkd_async_event_wait(&task->loop, req, &last->event, frees);
+  if (kind == GATE)
+    return pkd_async_gate_close(&task->loop, req, &last->gate, frees);
+  if (kind == ONCE)
+    return pkd_async_once_call(&task->loop, req, &last->once, frees);
+  return pkd_async_mutex_lock(&task->loop, req, &last->m, frees);
+}
+
+static void loop_frees(void* arg) {
+  task_t* task = arg;
+
+  explore_assert(begin_last(task) == 0);
+  cast_tell(&task->req);
+  task_run(task, 1);
+}
+
+static void cancelled_then_freed(int what) {
+  kind = what;
+  start();
+  last = explore_need(sizeof *last);
+  explore_name(last, sizeof *last, "object");
+  pkd_async_sem_init(&last->sem, 1, 1);
+  pkd_async_event_notify_one(&last->event);
+  cast_loop(loop_frees);
+  explore_spawn(cancels, NULL);
+  finish();
+}
+
+/* --- a notification that is given back ------------------------------------- */
+
+/* It goes to the one who waits, and not to one who comes meanwhile. */
+static void hands_on(pkd_req_t* req, int status) {
+  task_note(req, status);
+  if (req == &cast->task[0].req && status == 0)
+    explore_assert(pkd_async_event_notify_one(&s->event) == 0);
+  else
+    explore_assert(req == &cast->task[0].req ? status == UV_ECANCELED
+                                             : status == 0);
+}
+
+static void two_wait(void* arg) {
+  task_t* task = arg;
+
+  explore_assert(pkd_async_event_notify_one(&s->event) == 0);
+  explore_assert(
+      pkd_async_event_wait(&task->loop, &task->req, &s->event, hands_on) == 0);
+  explore_assert(pkd_async_event_wait(&task->loop, &task->second, &s->event,
+                                      hands_on) == 0);
+}
+
+static void loop_hands_on(void* arg) {
+  task_run(arg, 2);
+}
+
+static void comes_late(void* arg) {
+  (void)arg;
+  explore_assert(pkd_async_event_try_wait(&cast->ticket, &s->event) ==
+                 UV_EBUSY);
+}
+
+static void given_back(int unused) {
+  (void)unused;
+  start();
+  cast_loop(loop_hands_on);
+  explore_setup(two_wait, &cast->task[0]);
+  explore_spawn(cancels_first, NULL);
+  explore_spawn(comes_late, NULL);
   finish();
 }
 
@@ -417,11 +524,6 @@ static void signals_and_unlocks(void* arg) {
   explore_assert(pkd_async_mutex_unlock(&cast->ticket, &cast->m) == 0);
 }
 
-static void cancels_first(void* arg) {
-  (void)arg;
-  explore_outcome(pkd_req_cancel(&cast->task[0].req) == 0 ? 0 : 1);
-}
-
 static void signal_given_up(int held) {
   start();
   cast_loop(loop_awaits_signal);
@@ -464,6 +566,12 @@ const explore_scenario_t explore_req[] = {
     {"req/cancelled-mutex", cancelled_then_overwritten, MUTEX, OK, 3, WIDE},
     {"req/cancelled-sem", cancelled_then_overwritten, SEM, OK, 3, WIDE},
     {"req/cancelled-yield", cancelled_then_overwritten, YIELD, OK, 3, WIDE},
+    {"req/freed-mutex", cancelled_then_freed, MUTEX, OK, 3, WIDE},
+    {"req/freed-sem", cancelled_then_freed, SEM, OK, 3, WIDE},
+    {"req/freed-event", cancelled_then_freed, EVENT, OK, 3, WIDE},
+    {"req/freed-gate", cancelled_then_freed, GATE, OK, 3, WIDE},
+    {"req/freed-once", cancelled_then_freed, ONCE, OK, 3, WIDE},
+    {"req/notice-given-back", given_back, 0, OK, 3, WIDE},
     {"req/cancelled-cond",
      cancelled_cond,
      0,
