@@ -101,10 +101,9 @@ bool pkd__req_revoke(pkd_req_t* req, uint32_t state) {
   enum pkd__kind kind = pkd__kind_of(state);
 
   /* (S4) acq_rel, pairs with (S3): either this revokes or it is delivered */
-  if (!pkd__cas_acq_rel(&req->waiter.state, &state,
-                        pkd__state(PKD__CANCELED, kind)))
-    return false;
-  return true;
+  return pkd__cas_acq_rel(&req->waiter.state, &state,
+                          pkd__state(PKD__CANCELED, kind) |
+                              (uint32_t)PKD__REVOKED << 16);
 }
 
 static int nothing(void* unused) {
@@ -276,7 +275,7 @@ int pkd__req_settle(pkd_req_t* req) {
       return (pkd__grant_of(granted) & PKD__LEADS) != 0;
     }
   }
-  if (pkd__step_of(state) == PKD__CANCELED && in_lot == NULL && kept == 0)
+  if ((pkd__grant_of(state) & PKD__REVOKED) != 0)
     settle_revoked(req);
   /* relaxed, both: the request is its owner's again; a cancel that came too late
    * may still be looking at it */

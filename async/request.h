@@ -24,6 +24,7 @@
  *
  * grant, in GRANTED: bits of enum pkd__grant, what the callback will say. In
  * QUEUED: 0, or PKD__AWAY, if it lies in its loop's mailbox as well (grant.h).
+ * In CANCELED: 0, or PKD__REVOKED.
  *
  * Of a request that climbs (engine.h), cancel and deliver are under the lot's lock.
  *
@@ -75,10 +76,11 @@ enum pkd__kind {
 enum pkd__grant {
   PKD__REFUSED = 0, /* it has to wait */
   PKD__ADMITTED = 1,
-  PKD__PASSES = 2, /* the wait was all: it owns nothing after its callback */
-  PKD__LEADS = 4,  /* its status is 1 */
-  PKD__FINAL = 8,  /* too late to cancel, though not delivered */
-  PKD__AWAY = 16   /* no grant: it is queued, and lies in a mailbox as well */
+  PKD__PASSES = 2,  /* the wait was all: it owns nothing after its callback */
+  PKD__LEADS = 4,   /* its status is 1 */
+  PKD__FINAL = 8,   /* too late to cancel, though not delivered */
+  PKD__AWAY = 16,   /* no grant: it is queued, and lies in a mailbox as well */
+  PKD__REVOKED = 32 /* no grant any more: it is canceled, and was granted */
 };
 
 /* The longest timeout, in ms; longer ones never come. */
