@@ -6,10 +6,12 @@
  * somebody is let in or woken because the lock is free, with H set: a writer has
  * it still, another first takes it. So the word cannot move under the choice.
  *
- * Patient: the front of the queue, readers up to and including the first writer
- * or upgradable, is woken to compete, and whoever runs may be faster. Those who
- * were woken last keep the lock moving, and a woken writer is marked by K and by
- * the time: readers let it pass if it does not come (rwlock.c, makes_way).
+ * Patient: the front of the queue, readers and the first upgradable, up to and
+ * including the first writer, is woken to compete, and whoever runs may be faster.
+ * (Were the upgradable the last, who may be in beside it would sleep until it
+ * leaves.) Those who were woken last keep the lock moving, and a woken writer is
+ * marked by K and by the time: readers let it pass if it does not come (rwlock.c,
+ * makes_way).
  *
  * Due: when the oldest has waited its time, or the unlock is a fair one, or the
  * policy prefers a side, the lock is handed over: to all readers and the first
@@ -155,16 +157,18 @@ static pkd_unpark_op_t take_sharer(struct pass* p, enum pkd__rw_mode mode) {
 static pkd_unpark_op_t choose(void* arg, pkd_waiter_t* waiter) {
   struct pass* p = arg;
   enum pkd__rw_mode mode = pkd__rw_mode_of(waiter->token);
-  bool stop = p->writer || p->up || p->upgraded;
+  bool stop = p->writer || p->upgraded;
 
   if (!p->begun)
     begin(p, waiter);
   switch (p->turn) {
   case FRONT:
-    if (stop)
+    if (p->writer)
       return PKD_UNPARK_STOP;
+    if (p->up && mode == PKD__RW_UP)
+      return PKD_UNPARK_SKIP;
     p->writer = mode == PKD__RW_WRITE;
-    p->up = mode == PKD__RW_UP;
+    p->up |= mode == PKD__RW_UP;
     return PKD_UNPARK_WAKE;
   case SHARERS:
   case COMPETERS:
