@@ -16,7 +16,8 @@
  * Due: when the oldest has waited its time, or the unlock is a fair one, or the
  * policy prefers a side, the lock is handed over: to all readers and the first
  * upgradable, or to the first writer. After a writer the readers come first, after
- * readers a writer: so a phase of one side is followed by one of the other.
+ * readers a writer: so a phase of one side is followed by one of the other. Where
+ * readers stay, what an upgradable gives up is handed over to the next.
  *
  * A reader leaves by one subtraction and may be the last to know that the lock
  * still exists: after it somebody else may have got the lock and freed it. Hence
@@ -42,6 +43,7 @@ enum turn {
   UPGRADER,  /* the upgrader, if the readers are gone */
   LOOK,      /* nobody; is a writer there? */
   COMPETERS, /* readers and the first upgradable, to compete */
+  JOINERS,   /* those before a writer, handed over, beside those who have it */
 };
 
 struct pass {
@@ -80,6 +82,10 @@ static bool take(struct pass* p, uint32_t* old) {
   return false;
 }
 
+static bool is_due(const pkd_waiter_t* waiter) {
+  return waiter->due != 0 && pkd__due_by(waiter->due, pkd_lot_due(pkd_now()));
+}
+
 static void begin(struct pass* p, const pkd_waiter_t* oldest) {
   uint32_t old;
 
@@ -100,11 +106,7 @@ static void begin(struct pass* p, const pkd_waiter_t* oldest) {
   else if (pkd__rw_is(old, PKD__RW_UPGRADABLE))
     p->turn = UPGRADER;
   else if (!pkd__rw_is(old, PKD__RW_PENDING))
-    p->turn = COMPETERS;
-}
-
-static bool is_due(const pkd_waiter_t* waiter) {
-  return waiter->due != 0 && pkd__due_by(waiter->due, pkd_lot_due(pkd_now()));
+    p->turn = p->fair || is_due(oldest) ? JOINERS : COMPETERS;
 }
 
 static enum turn first_turn(const struct pass* p, const pkd_waiter_t* oldest,
@@ -138,6 +140,18 @@ static bool upgrade(struct pass* p) {
   return false;
 }
 
+/* For one who sleeps, beside those who have the lock. */
+static bool join(struct pass* p, enum pkd__rw_mode mode) {
+  uint32_t old = pkd__load_relaxed(&p->l->word); /* relaxed: exchange decides */
+
+  while (pkd__rw_may(old, mode)) {
+    /* (R1) */
+    if (pkd__cas_acquire(&p->l->word, &old, pkd__rw_entered(old, mode, false)))
+      return true;
+  }
+  return false;
+}
+
 static pkd_unpark_op_t take_sharer(struct pass* p, enum pkd__rw_mode mode) {
   bool up = mode == PKD__RW_UP;
 
@@ -149,6 +163,8 @@ static pkd_unpark_op_t take_sharer(struct pass* p, enum pkd__rw_mode mode) {
   }
   if (up && (p->up || p->keep == PKD__RW_UPGRADABLE))
     return PKD_UNPARK_SKIP;
+  if (p->turn == JOINERS && (p->pending || !join(p, mode)))
+    return PKD_UNPARK_SKIP;
   p->up |= up;
   p->readers += !up;
   return PKD_UNPARK_WAKE;
@@ -157,7 +173,7 @@ static pkd_unpark_op_t take_sharer(struct pass* p, enum pkd__rw_mode mode) {
 static pkd_unpark_op_t choose(void* arg, pkd_waiter_t* waiter) {
   struct pass* p = arg;
   enum pkd__rw_mode mode = pkd__rw_mode_of(waiter->token);
-  bool stop = p->writer || p->upgraded;
+  bool stop = p->writer || p->up || p->upgraded;
 
   if (!p->begun)
     begin(p, waiter);
@@ -172,6 +188,7 @@ static pkd_unpark_op_t choose(void* arg, pkd_waiter_t* waiter) {
     return PKD_UNPARK_WAKE;
   case SHARERS:
   case COMPETERS:
+  case JOINERS:
     return take_sharer(p, mode);
   case WRITER:
     if (stop)
@@ -295,6 +312,9 @@ static uint64_t hand_over(void* arg, const pkd_unpark_result_t* result) {
     return PKD__TOKEN_HANDOFF;
   case UPGRADER:
     p->pending &= !p->upgraded;
+    settle(p, more);
+    return PKD__TOKEN_HANDOFF;
+  case JOINERS:
     settle(p, more);
     return PKD__TOKEN_HANDOFF;
   case LOOK:
