@@ -734,6 +734,7 @@ static inline void pkd_rwlock_downgrade_to_up(pkd_rwlock_t* l) PKD_RELEASE(*l)
 /** Makes the upgradable holder a plain reader; another may become upgradable.
  *
  * @param l  held as upgradable; held for reading on return
+ *           more than 2^26 readers stop the program
  * Blocks:    no
  * Order:     release
  * Threads:   the upgradable holder */
