@@ -56,7 +56,8 @@ static int enter(struct attempt* a) {
   uint32_t old = pkd__load_relaxed(&a->l->word); /* relaxed: a first look */
 
   while (pkd__rw_may(old, a->mode)) {
-    if (pkd__rw_readers(old) >= PKD__RW_READERS_MAX)
+    if (pkd__rw_is_counted(a->mode) &&
+        pkd__rw_readers(old) >= PKD__RW_READERS_MAX)
       return -EAGAIN;
     /* (R1) acquire, pairs with (R2): what those did who left is visible. */
     if (pkd__cas_acquire(&a->l->word, &old,
@@ -341,16 +342,24 @@ void pkd__rwlock_upunlock_fair(pkd_rwlock_t* l) {
   pkd__rw_pass_share(l, PKD__RW_UPGRADABLE, 0, true);
 }
 
-void pkd__rwlock_updowngrade(pkd_rwlock_t* l) {
-  uint32_t left;
-
-  check_up("pkd_rwlock_updowngrade", l);
+/* @return the word with one reader more, and no upgradable */
+static uint32_t become_reader(pkd_rwlock_t* l) {
   /* (R2) release, pairs with (R1): what was done under U, for who has it next,
    * perhaps before we give up the share that we keep */
-  left = pkd__add_release(&l->word, PKD__RW_READER - PKD__RW_UPGRADABLE) +
-         PKD__RW_READER - PKD__RW_UPGRADABLE;
+  uint32_t left =
+      pkd__add_release(&l->word, PKD__RW_READER - PKD__RW_UPGRADABLE) +
+      PKD__RW_READER - PKD__RW_UPGRADABLE;
+
   if (must_look(pkd__rw_up_must_wake, left))
     pkd__rw_pass_left(l);
+  return left;
+}
+
+void pkd__rwlock_updowngrade(pkd_rwlock_t* l) {
+  check_up("pkd_rwlock_updowngrade", l);
+  if (pkd__rw_readers(become_reader(l)) > PKD__RW_READERS_MAX)
+    pkd__panic("pkd_rwlock_updowngrade", l,
+               "has more readers than it can count; is one never unlocked?");
 }
 
 int pkd__rwlock_upgrade(pkd_rwlock_t* l, const pkd_cancel_t* cancel,
@@ -379,7 +388,7 @@ int pkd__rwlock_rdupgrade(pkd_rwlock_t* l, const pkd_cancel_t* cancel,
                              old - PKD__RW_READER + PKD__RW_UPGRADABLE));
   rc = pkd__rwlock_lock(l, PKD__RW_UPGRADE, cancel, deadline);
   if (rc != 0)
-    pkd__rwlock_updowngrade(l);
+    become_reader(l); /* again; if another has come meanwhile, one too many */
   return rc;
 }
 

@@ -6,15 +6,18 @@
  * somebody is let in or woken because the lock is free, with H set: a writer has
  * it still, another first takes it. So the word cannot move under the choice.
  *
- * Patient: the front of the queue, readers up to and including the first writer
- * or upgradable, is woken to compete, and whoever runs may be faster. Those who
- * were woken last keep the lock moving, and a woken writer is marked by K and by
- * the time: readers let it pass if it does not come (rwlock.c, makes_way).
+ * Patient: the front of the queue, readers and the first upgradable, up to and
+ * including the first writer, is woken to compete, and whoever runs may be faster.
+ * (Were the upgradable the last, who may be in beside it would sleep until it
+ * leaves.) Those who were woken last keep the lock moving, and a woken writer is
+ * marked by K and by the time: readers let it pass if it does not come (rwlock.c,
+ * makes_way).
  *
  * Due: when the oldest has waited its time, or the unlock is a fair one, or the
  * policy prefers a side, the lock is handed over: to all readers and the first
  * upgradable, or to the first writer. After a writer the readers come first, after
- * readers a writer: so a phase of one side is followed by one of the other.
+ * readers a writer: so a phase of one side is followed by one of the other. Where
+ * readers stay, what an upgradable gives up is handed over to the next.
  *
  * A reader leaves by one subtraction and may be the last to know that the lock
  * still exists: after it somebody else may have got the lock and freed it. Hence
@@ -40,6 +43,7 @@ enum turn {
   UPGRADER,  /* the upgrader, if the readers are gone */
   LOOK,      /* nobody; is a writer there? */
   COMPETERS, /* readers and the first upgradable, to compete */
+  JOINERS,   /* those before a writer, handed over, beside those who have it */
 };
 
 struct pass {
@@ -78,6 +82,10 @@ static bool take(struct pass* p, uint32_t* old) {
   return false;
 }
 
+static bool is_due(const pkd_waiter_t* waiter) {
+  return waiter->due != 0 && pkd__due_by(waiter->due, pkd_lot_due(pkd_now()));
+}
+
 static void begin(struct pass* p, const pkd_waiter_t* oldest) {
   uint32_t old;
 
@@ -98,11 +106,7 @@ static void begin(struct pass* p, const pkd_waiter_t* oldest) {
   else if (pkd__rw_is(old, PKD__RW_UPGRADABLE))
     p->turn = UPGRADER;
   else if (!pkd__rw_is(old, PKD__RW_PENDING))
-    p->turn = COMPETERS;
-}
-
-static bool is_due(const pkd_waiter_t* waiter) {
-  return waiter->due != 0 && pkd__due_by(waiter->due, pkd_lot_due(pkd_now()));
+    p->turn = p->fair || is_due(oldest) ? JOINERS : COMPETERS;
 }
 
 static enum turn first_turn(const struct pass* p, const pkd_waiter_t* oldest,
@@ -136,6 +140,18 @@ static bool upgrade(struct pass* p) {
   return false;
 }
 
+/* For one who sleeps, beside those who have the lock. */
+static bool join(struct pass* p, enum pkd__rw_mode mode) {
+  uint32_t old = pkd__load_relaxed(&p->l->word); /* relaxed: exchange decides */
+
+  while (pkd__rw_may(old, mode)) {
+    /* (R1) */
+    if (pkd__cas_acquire(&p->l->word, &old, pkd__rw_entered(old, mode, false)))
+      return true;
+  }
+  return false;
+}
+
 static pkd_unpark_op_t take_sharer(struct pass* p, enum pkd__rw_mode mode) {
   bool up = mode == PKD__RW_UP;
 
@@ -146,6 +162,8 @@ static pkd_unpark_op_t take_sharer(struct pass* p, enum pkd__rw_mode mode) {
     return PKD_UNPARK_SKIP;
   }
   if (up && (p->up || p->keep == PKD__RW_UPGRADABLE))
+    return PKD_UNPARK_SKIP;
+  if (p->turn == JOINERS && (p->pending || !join(p, mode)))
     return PKD_UNPARK_SKIP;
   p->up |= up;
   p->readers += !up;
@@ -161,13 +179,16 @@ static pkd_unpark_op_t choose(void* arg, pkd_waiter_t* waiter) {
     begin(p, waiter);
   switch (p->turn) {
   case FRONT:
-    if (stop)
+    if (p->writer)
       return PKD_UNPARK_STOP;
+    if (p->up && mode == PKD__RW_UP)
+      return PKD_UNPARK_SKIP;
     p->writer = mode == PKD__RW_WRITE;
-    p->up = mode == PKD__RW_UP;
+    p->up |= mode == PKD__RW_UP;
     return PKD_UNPARK_WAKE;
   case SHARERS:
   case COMPETERS:
+  case JOINERS:
     return take_sharer(p, mode);
   case WRITER:
     if (stop)
@@ -291,6 +312,9 @@ static uint64_t hand_over(void* arg, const pkd_unpark_result_t* result) {
     return PKD__TOKEN_HANDOFF;
   case UPGRADER:
     p->pending &= !p->upgraded;
+    settle(p, more);
+    return PKD__TOKEN_HANDOFF;
+  case JOINERS:
     settle(p, more);
     return PKD__TOKEN_HANDOFF;
   case LOOK:

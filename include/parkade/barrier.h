@@ -35,7 +35,7 @@ typedef struct pkd_barrier {
 
 /** A barrier for `n` parties. */
 #define PKD_BARRIER_INIT(n)                                                    \
-  { (n), 0 }
+  { (uint32_t)(n), 0 }
 
 PKD_API int pkd__barrier_wait(pkd_barrier_t* b, const pkd_cancel_t* cancel,
                               pkd_deadline_t deadline);

@@ -28,7 +28,8 @@ extern "C" {
 #endif
 
 /** A once. Zeroed = not done; never needs destroying. It may be freed by whoever
- * knows that every call has returned or is going to find it done. */
+ * has called it and knows that nobody else calls it or waits, even while the call
+ * that ran the initializer still returns. */
 typedef struct pkd_once {
   uint8_t word; /* atomic; 4 done, the rest is src/word/once.h */
 } pkd_once_t;

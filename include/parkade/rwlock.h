@@ -564,7 +564,8 @@ static inline void pkd_rwlock_upunlock(pkd_rwlock_t* l)
 }
 
 /** As pkd_rwlock_upunlock(), and hands `l` over to those who wait if it is free
- * then: nobody can come between. Slower. */
+ * then, or beside readers to the next who would be upgradable: nobody can come
+ * between. Slower. */
 static inline void pkd_rwlock_upunlock_fair(pkd_rwlock_t* l)
     PKD_RELEASE_SHARED(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, PKD__TSAN_READ);
@@ -733,6 +734,7 @@ static inline void pkd_rwlock_downgrade_to_up(pkd_rwlock_t* l) PKD_RELEASE(*l)
 /** Makes the upgradable holder a plain reader; another may become upgradable.
  *
  * @param l  held as upgradable; held for reading on return
+ *           more than 2^26 readers stop the program
  * Blocks:    no
  * Order:     release
  * Threads:   the upgradable holder */

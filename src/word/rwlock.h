@@ -85,6 +85,11 @@ enum pkd__rw_mode {
   PKD__RW_UPGRADE
 };
 
+/** Is one who has it so counted among the readers? */
+static inline bool pkd__rw_is_counted(enum pkd__rw_mode mode) {
+  return mode == PKD__RW_READ || mode == PKD__RW_RECURSIVE;
+}
+
 static inline uint32_t pkd__rw_readers(uint32_t word) {
   return word / PKD__RW_READER;
 }

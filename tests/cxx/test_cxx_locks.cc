@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_cxx_locks.cc - parkade.hpp with what C++17's library does with locks. */
+#include <parkade/barrier.h>
+#include <parkade/latch.h>
 #include <parkade/parkade.hpp>
+#include <parkade/sem.h>
 
 #include <shared_mutex>
 #include <thread>
@@ -260,6 +263,18 @@ static void a_semaphore_counts(void**) {
   s.release();
 }
 
+/* C++ does not narrow in an initializer what is no constant. */
+static void a_number_of_any_type_starts_what_counts(void**) {
+  int few = before_main + 1;
+  pkd_barrier_t barrier = PKD_BARRIER_INIT(few);
+  pkd_latch_t latch = PKD_LATCH_INIT(few);
+  pkd_sem_t sem = PKD_SEM_INIT(few);
+
+  assert_int_equal(pkd_barrier_wait_for(&barrier, 0), -ETIMEDOUT);
+  assert_int_equal(pkd_latch_count(&latch), 2);
+  assert_int_equal(pkd_sem_tryacquire(&sem, 3), -EBUSY);
+}
+
 int main() {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(each_excludes_under_a_lock_guard),
@@ -272,6 +287,7 @@ int main() {
       cmocka_unit_test(a_timed_wait_ends_with_the_mutex_held),
       cmocka_unit_test(what_comes_at_the_deadline_has_come),
       cmocka_unit_test(a_semaphore_counts),
+      cmocka_unit_test(a_number_of_any_type_starts_what_counts),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -388,6 +388,40 @@ static void recursive_is_awaited(int arg) {
   scenario_nobody_at(&s->l);
 }
 
+/* The same of a plain read beside an upgradable holder, though both waited for a
+ * writer to leave, the one before the other. No writer comes later: the read would
+ * have to wait for that one. */
+static void ends_writing(void* arg) {
+  (void)arg;
+  pkd_rwlock_wrunlock(&s->l);
+}
+
+static void is_upgradable_until_a_read(void* arg) {
+  (void)arg;
+  pkd_rwlock_uplock(&s->l);
+  pkd_sem_acquire(&s->has_read, 1);
+  pkd_rwlock_upunlock(&s->l);
+}
+
+static void reads_and_tells(void* arg) {
+  reads(arg);
+  pkd_sem_release(&s->has_read, 1);
+}
+
+static void read_is_awaited(int others) {
+  s = explore_need(sizeof *s);
+  explore_name(&s->l, sizeof s->l, "rwlock");
+  pkd_rwlock_wrlock(&s->l);
+  explore_spawn(ends_writing, NULL);
+  explore_spawn(is_upgradable_until_a_read, NULL);
+  explore_spawn(reads_and_tells, NULL);
+  if (others)
+    explore_spawn(upgradable, NULL);
+  explore_join();
+  explore_assert(s->l.word == 0);
+  scenario_nobody_at(&s->l);
+}
+
 /* Upgradable holders one after the other, while somebody reads all the time: the
  * one who leaves gives up its share and wakes the next, or looks for one and finds
  * only a writer, who must not come in yet. */
@@ -425,6 +459,12 @@ const explore_scenario_t explore_rwlock[] = {
      0,
      {.preemptions = 2, .jumps = 2}},
     {"rwlock/three-up-beside-a-reader", up_beside_a_reader, 0, OK, 0, WIDE},
+    {"rwlock/three-up-beside-a-reader-due",
+     up_beside_a_reader,
+     0,
+     OK,
+     0,
+     {.preemptions = 2, .jumps = 2}},
     {"rwlock/fair-up-beside-a-reader", up_beside_a_reader, 1, OK, 0,
      LATE_NARROW},
     {"rwlock/stale", by_phases, 1, OK, 0, WIDE},
@@ -516,4 +556,11 @@ const explore_scenario_t explore_rwlock[] = {
      3,
      {.preemptions = 3, .timeouts = 1, .stale = 1}},
     {"rwlock/recursive-is-awaited", recursive_is_awaited, 0, OK, 0, NARROW},
+    {"rwlock/read-is-awaited", read_is_awaited, 0, OK, 0, NARROW},
+    {"rwlock/read-is-awaited-by-two",
+     read_is_awaited,
+     1,
+     OK,
+     0,
+     {.preemptions = 1}},
     {NULL, NULL, 0, OK, 0, {0}}};

@@ -137,6 +137,26 @@ static void more_readers_than_can_be_counted_are_refused(void** state) {
   assert_int_equal(pkd_rwlock_tryrdlock(&l), 0);
 }
 
+/* Who is upgradable is not counted among the readers. */
+static void as_many_readers_as_can_be_leave_an_upgradable_its_place(void** s) {
+  pkd_rwlock_t l = PKD_RWLOCK_INIT;
+
+  (void)s;
+  l.word = READERS_MAX * 32;
+  pkd_rwlock_uplock(&l);
+  assert_int_equal(l.word, READERS_MAX * 32 + PKD__RWLOCK_UP);
+  assert_int_equal(pkd_rwlock_tryuplock(&l), -EBUSY);
+  assert_int_equal(pkd_rwlock_uplock_for(&l, MS), -ETIMEDOUT);
+  pkd_rwlock_upunlock(&l);
+  assert_int_equal(pkd_rwlock_tryuplock(&l), 0);
+  assert_int_equal(pkd_rwlock_upgrade_for(&l, MS), -ETIMEDOUT);
+  pkd_rwlock_upunlock_fair(&l);
+  pkd_rwlock_rdunlock(&l);
+  pkd_rwlock_uplock(&l);
+  pkd_rwlock_updowngrade(&l);
+  assert_int_equal(l.word, READERS_MAX * 32);
+}
+
 static int which;
 
 static void misuse(void) {
@@ -191,6 +211,10 @@ static void misuse(void) {
   case 13:
     pkd_rwlock_rdupgrade(&l);
     break;
+  case 14:
+    l.word = READERS_MAX * 32 + PKD__RWLOCK_UP;
+    pkd_rwlock_updowngrade(&l);
+    break;
   default:
     break;
   }
@@ -201,7 +225,7 @@ static void misuse_stops_the_program_with_one_line(void** state) {
       "rdunlock", "rdunlock_fair", "wrunlock",    "wrunlock_fair",
       "upunlock", "upunlock_fair", "wrunlock",    "rdunlock",
       "upgrade",  "downgrade",     "updowngrade", "wrbump",
-      "rdlock",   "rdupgrade"};
+      "rdlock",   "rdupgrade",     "updowngrade"};
 
   (void)state;
   SKIP_IF_TSAN_SPEAKS_FIRST();
@@ -414,6 +438,7 @@ int main(void) {
       cmocka_unit_test(a_deadline_past_now_or_to_come_ends_any_wait),
       cmocka_unit_test(a_token_ends_any_wait),
       cmocka_unit_test(more_readers_than_can_be_counted_are_refused),
+      cmocka_unit_test(as_many_readers_as_can_be_leave_an_upgradable_its_place),
       cmocka_unit_test(misuse_stops_the_program_with_one_line),
       cmocka_unit_test(a_child_of_fork_has_the_lock_and_nobody_waiting),
       cmocka_unit_test(a_child_of_fork_can_try_at_once),

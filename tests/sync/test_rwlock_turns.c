@@ -377,6 +377,36 @@ static void each_fair_unlock_hands_over(void** state) {
   }
 }
 
+/* Others read all the time, so the lock is never free: who waits to be upgradable
+ * and has lost patience, or is let in by a fair unlock, is the next all the same. */
+static void
+what_an_upgradable_gives_up_is_handed_over_beside_readers(void** s) {
+  (void)s;
+  for (int i = 0; i < ROUNDS(60); i++) {
+    pkd_rwlock_t l = PKD_RWLOCK_INIT;
+    struct hand up = {0};
+
+    pkd_rwlock_rdlock(&l);
+    assert_int_equal(pkd_rwlock_tryuplock(&l), 0);
+    reach_and_wait(&up, &l, UP);
+    if (i % 3 == 0) {
+      pkd_rwlock_upunlock_fair(&l);
+    } else {
+      let_patience_end();
+      if (i % 3 == 1)
+        pkd_rwlock_upunlock(&l);
+      else
+        pkd_rwlock_updowngrade(&l);
+    }
+    assert_int_equal(pkd_rwlock_tryuplock(&l), -EBUSY);
+    drop(&up);
+    if (i % 3 == 2)
+      pkd_rwlock_rdunlock(&l);
+    pkd_rwlock_rdunlock(&l);
+    assert_int_equal(l.word, 0);
+  }
+}
+
 static void a_bump_lets_the_other_have_its_turn(void** state) {
   (void)state;
   for (int i = 0; i < ROUNDS(60); i++) {
@@ -419,6 +449,8 @@ int main(void) {
       cmocka_unit_test(a_downgrade_lets_readers_in_and_keeps_writers_out),
       cmocka_unit_test(a_downgrade_from_upgradable_lets_the_next_one_in),
       cmocka_unit_test(each_fair_unlock_hands_over),
+      cmocka_unit_test(
+          what_an_upgradable_gives_up_is_handed_over_beside_readers),
       cmocka_unit_test(a_bump_lets_the_other_have_its_turn),
   };
   return cmocka_run_group_tests_name("rwlock turns", tests, NULL, NULL);
