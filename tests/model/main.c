@@ -250,14 +250,14 @@ static bool judge(const settings_t* set, const explore_scenario_t* s,
     }
     return false;
   }
+  if (searched && s->expect == EXPLORE_OK && !result->exhausted) {
+    printf("  not exhausted\n");
+    return false;
+  }
   if (searched && s->outcomes != 0 && result->outcomes != s->outcomes) {
     printf("  outcomes %#llx instead of %#llx\n",
            (unsigned long long)result->outcomes,
            (unsigned long long)s->outcomes);
-    return false;
-  }
-  if (searched && s->expect == EXPLORE_OK && !result->exhausted) {
-    printf("  not exhausted\n");
     return false;
   }
   return counts_agree(set, s, result->executions);
