@@ -7,7 +7,10 @@
  * tasks await, until the task is met where it began. Only requests further down
  * the list are passed, so each ring is found from its first member alone.
  * Requests go on meanwhile; so the steps of a ring are looked at once more before
- * it is reported. */
+ * it is reported.
+ *
+ * The lock of the list is taken first, the lot's under it (holds_up()), and never the
+ * other way round. */
 #include <parkade/async/cycle.h>
 
 #include <parkade/mutex.h>

@@ -10,8 +10,9 @@
  * loops rung, when the lot's lock is dropped.
  *
  * The first round of a leave() may touch the object: the caller owns part of it
- * until the round has given that back. Any other round touches it only if
- * decide() was shown a waiter, which keeps it in place.
+ * until the round has given that back. Who takes a grant back may do so as well, but
+ * only once that is taken back, in this round (has_right()). Any other round touches
+ * it only if decide() was shown a waiter, which keeps it in place.
  *
  * (A little long: who is granted, who is passed by and who is sent away is one
  * decision, and is easier to check in one place.) */
@@ -48,7 +49,7 @@ struct round {
   pkd_req_t* ticket;  /* that gives `amount` back; NULL: a right to it */
   pkd_req_t* revoked; /* or: whose grant it was, if it stands in ... */
   uint32_t granted;   /* ... this state still; NULL: a right to it */
-  bool denied;        /* it is not the ticket's to give */
+  bool denied;        /* that is not the ticket's to give, or not there */
   bool gives;         /* this round has given `amount` back */
   unsigned passed_by; /* how many may be overtaken */
   unsigned count;
@@ -252,7 +253,8 @@ static pkd_unpark_op_t decide(void* arg, pkd_waiter_t* waiter) {
  *         and what is there now is none of its business */
 static bool see(struct round* round, const pkd_waiter_t* waiter,
                 enum pkd__kind kind) {
-  if (round->object == NULL && is_strange(waiter, kind))
+  if ((round->object == NULL || round->revoked != NULL) &&
+      is_strange(waiter, kind))
     return false;
   round->seen = true;
   round->face = pkd__face_of(kind);

@@ -14,17 +14,19 @@
  *   QUEUED    the start, when it has to wait; a grant taken  the lot's lock
  *             back, or its loop that comes to it (AWAY)
  *   GRANTED   a dispatch; or the start, when it has not to   the lot's lock; own
- *   CANCELED  cancel: from QUEUED | from GRANTED             the lot's lock | both
+ *   CANCELED  cancel: from QUEUED                            the lot's lock
+ *             from GRANTED                                   the lot's lock, CAS
  *   TIMEDOUT  the loop's timer, a thread's deadline          the lot's lock
  *   CLOSED    close                                          the lot's lock
  *   OWNED     deliver: from GRANTED, unless the grant PASSES CAS
  *
- * From GRANTED to CANCELED, what was granted is given back under the same hold of the
- * lot's lock, and who comes to the end of the wait waits for that.
+ * From GRANTED to CANCELED, what was granted of an object with a word is given back
+ * under the same hold of the lot's lock, and who comes to the end of the wait waits for
+ * that (REVOKED). A wait that has used nothing up is canceled by the CAS alone.
  *
  * grant, in GRANTED: bits of enum pkd__grant, what the callback will say. In
  * QUEUED: 0, or PKD__AWAY, if it lies in its loop's mailbox as well (grant.h).
- * In CANCELED: 0, or PKD__REVOKED.
+ * In CANCELED: 0, or PKD__REVOKED, of an object with a word.
  *
  * Of a request that climbs (engine.h), cancel and deliver are under the lot's lock.
  *

@@ -12,8 +12,8 @@
  *    2      held, perhaps a sleeper     unlock -> 0 and wake ; taken by one who
  *                                       slept -> stays 2
  *
- * A child of fork() starts with an empty lot: the sleepers were other threads,
- * which it does not have, and a lock held by one of them is held by nobody. The
+ * A child of fork() starts with a lot in which nobody waits: the sleepers were other
+ * threads, which it does not have, and a lock held by one of them is held by nobody. The
  * waiters it inherits as memory are told that they are not queued; those of a
  * bucket that was being changed at that moment cannot be trusted to be whole. */
 #include "bucket.h"

@@ -564,8 +564,8 @@ static inline void pkd_rwlock_upunlock(pkd_rwlock_t* l)
 }
 
 /** As pkd_rwlock_upunlock(), and hands `l` over to those who wait if it is free
- * then, or beside readers to the next who would be upgradable: nobody can come
- * between. Slower. */
+ * then: nobody can come between. Beside readers it is handed to the next who would be
+ * upgradable, but for one who comes at this very moment. Slower. */
 static inline void pkd_rwlock_upunlock_fair(pkd_rwlock_t* l)
     PKD_RELEASE_SHARED(*l) PKD_NO_ANALYSIS {
   PKD__TSAN_UNLOCKING(l, PKD__TSAN_READ);

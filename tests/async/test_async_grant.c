@@ -439,18 +439,18 @@ static void grants_are_told_of_a_loop_and_to_somebody(void** state) {
 static void what_is_closed_is_not_granted(void** state) {
   pkd_async_mutex_t other = PKD_ASYNC_MUTEX_INIT;
   struct target target = mutex_target(&other);
-  struct actor owner, waiter;
+  struct actor holder, waiter;
   pkd_loop_grants_t grants;
 
   (void)state;
   assert_int_equal(pkd_loop_set_grant_timeout(&loop_a, 60000), 0);
-  actor_own(&owner, 0, target);
+  actor_own(&holder, 0, target);
   actor_start_at(&waiter, LOOP_A, target);
   assert_int_equal(pkd_async_mutex_close(&other), 0);
   assert_int_equal(pkd_loop_get_grants(&loop_a, &grants), 0);
   assert_int_equal(grants.undelivered, 0);
   assert_int_equal(actor_wait(&waiter), UV_ECANCELED);
-  assert_int_equal(actor_release(&owner), 0);
+  assert_int_equal(actor_release(&holder), 0);
   assert_int_equal(pkd_loop_set_grant_timeout(&loop_a, 0), 0);
 }
 

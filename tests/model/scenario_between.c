@@ -289,6 +289,7 @@ static void other_mutex(int unused) {
  * other may go on. That one is gone by then, with the semaphore, and where it was a
  * request waits for a condition, or a thread for a mutex of its own. */
 static union place {
+  pkd_async_mutex_t async;
   pkd_async_sem_t sem;
   pkd_async_cond_t cond;
   pkd_mutex_t mutex;
@@ -368,6 +369,41 @@ static void used_anew(int by_thread) {
   explore_spawn(cancels_at_place, NULL);
   if (by_thread)
     explore_spawn(locks_place, NULL);
+  explore_join();
+  scenario_nobody_at(place);
+}
+
+/* A cancel that is late, or just in time, meets where the mutex was a thread that
+ * waits for one of its own. */
+static void had_place(pkd_req_t* req, int status) {
+  explore_assert(status == 0 || status == UV_ECANCELED);
+  if (status == 0)
+    explore_assert(pkd_async_mutex_unlock(req, &place->async) == 0);
+  explore_outcome(status == 0);
+  use_for_mutex();
+}
+
+static void one_at_place(void* arg) {
+  (void)arg;
+  attach();
+  explore_assert(pkd_async_mutex_lock(&s->task.loop, &s->task.req[0],
+                                      &place->async, had_place) == 0);
+}
+
+static void cancels_late(void* arg) {
+  (void)arg;
+  (void)pkd_req_cancel(&s->task.req[0]);
+}
+
+static void used_anew_after_grant(int unused) {
+  (void)unused;
+  start();
+  place = explore_need(sizeof *place);
+  explore_name(place, sizeof *place, "place");
+  explore_spawn(turns, NULL);
+  explore_setup(one_at_place, NULL);
+  explore_spawn(cancels_late, NULL);
+  explore_spawn(locks_place, NULL);
   explore_join();
   scenario_nobody_at(place);
 }
@@ -600,5 +636,6 @@ const explore_scenario_t explore_between[] = {
     {"between/upgraded", upgraded, 0, OK, 3, WIDE},
     {"between/used-anew", used_anew, 0, OK, 0, WIDE},
     {"between/used-anew-thread", used_anew, 1, OK, 0, FLAT},
+    {"between/used-anew-after-grant", used_anew_after_grant, 0, OK, 3, FLAT},
     {.name = NULL},
 };
