@@ -422,6 +422,34 @@ static void read_is_awaited(int others) {
   scenario_nobody_at(&s->l);
 }
 
+/* And of one who would be upgradable beside a reader. */
+static void reads_until_an_upgradable(void* arg) {
+  (void)arg;
+  pkd_rwlock_rdlock(&s->l);
+  pkd_sem_acquire(&s->has_read, 1);
+  pkd_rwlock_rdunlock(&s->l);
+}
+
+static void is_upgradable_and_tells(void* arg) {
+  (void)arg;
+  pkd_rwlock_uplock(&s->l);
+  pkd_rwlock_upunlock(&s->l);
+  pkd_sem_release(&s->has_read, 1);
+}
+
+static void up_is_awaited(int unused) {
+  (void)unused;
+  s = explore_need(sizeof *s);
+  explore_name(&s->l, sizeof s->l, "rwlock");
+  pkd_rwlock_wrlock(&s->l);
+  explore_spawn(ends_writing, NULL);
+  explore_spawn(reads_until_an_upgradable, NULL);
+  explore_spawn(is_upgradable_and_tells, NULL);
+  explore_join();
+  explore_assert(s->l.word == 0);
+  scenario_nobody_at(&s->l);
+}
+
 /* Upgradable holders one after the other, while somebody reads all the time: the
  * one who leaves gives up its share and wakes the next, or looks for one and finds
  * only a writer, who must not come in yet. */
@@ -557,6 +585,7 @@ const explore_scenario_t explore_rwlock[] = {
      {.preemptions = 3, .timeouts = 1, .stale = 1}},
     {"rwlock/recursive-is-awaited", recursive_is_awaited, 0, OK, 0, NARROW},
     {"rwlock/read-is-awaited", read_is_awaited, 0, OK, 0, NARROW},
+    {"rwlock/up-is-awaited", up_is_awaited, 0, OK, 0, NARROW},
     {"rwlock/read-is-awaited-by-two",
      read_is_awaited,
      1,
