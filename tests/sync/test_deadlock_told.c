@@ -347,7 +347,7 @@ static void a_wait_for_oneself_without_end_is_certain(void** state) {
 /* --- a thread that has ended --------------------------------------------------- */
 
 /* The memory of one thread after another: they have the same number. */
-static _Alignas(4096) unsigned char room[1 << 18];
+static _Alignas(4096) unsigned char room[1 << 21];
 
 struct tenant {
   uintptr_t number;

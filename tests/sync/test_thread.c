@@ -174,7 +174,7 @@ static void a_handle_does_not_reach_who_lives_there_now(void** state) {
 }
 
 /* A thread whose memory is ours again once it has ended. */
-static _Alignas(4096) unsigned char room[1 << 18];
+static _Alignas(4096) unsigned char room[1 << 21];
 
 static void* say_who_in_the_room(void* handle) {
   *(pkd_thread_t*)handle = pkd_thread_self();
