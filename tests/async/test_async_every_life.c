@@ -5,6 +5,7 @@
 #include "kinds.h"
 #include "support/child.h"
 
+#include <string.h>
 #include <unistd.h>
 
 static void call_and_pass(const struct kind* kind, struct asker* asker) {
@@ -104,6 +105,9 @@ static void a_callback_may_detach_its_loop(void** state) {
   WAIT_FOR((turn_a(), detached == 1));
   assert_int_equal(first.status, kind->good);
   for (int i = 0; i < 2; i++) {
+    /* what the pool has is libuv's to end, which may be after the detach */
+    if (strcmp(kind->name, "locked work") == 0)
+      WAIT_FOR((turn_a(), others[i].answers == 1));
     assert_int_equal(others[i].answers, 1);
     if (others[i].ran) /* work lets go in its thread, before the callback */
       assert_int_equal(others[i].status, kind->good);
