@@ -116,6 +116,28 @@ int pkd__leave_by(void* object, enum pkd__kind kind, int64_t amount,
   return leave_queue(object, face, amount, home, ticket);
 }
 
+/* A round at `key` that neither gives back nor closes. (The places of those who are
+ * taken are left as they are.) */
+static void prepare(struct round* round, const void* key,
+                    const struct pkd__face* face) {
+  round->key = key;
+  round->face = face;
+  round->object = NULL;
+  round->owed = round->close = round->came = false;
+  round->to = NULL;
+  round->near = NULL;
+  round->ticket = round->revoked = NULL;
+}
+
+/* ... that gives back. The object is the caller's until it has. */
+static void prepare_leave(struct round* round, void* object,
+                          const struct pkd__face* face, int64_t amount) {
+  prepare(round, object, face);
+  round->object = object;
+  round->amount = amount;
+  round->owed = true;
+}
+
 /* Gives back to those who wait. `near` is not touched before it is sure that the
  * ticket keeps it: another may have given it back, and the loop may be gone. */
 static int leave_queue(void* object, const struct pkd__face* face,
@@ -123,15 +145,9 @@ static int leave_queue(void* object, const struct pkd__face* face,
                        pkd_req_t* ticket) {
   struct round round;
 
-  round.key = round.object = object;
-  round.face = face;
-  round.amount = amount;
-  round.owed = true;
-  round.close = false;
-  round.to = NULL;
+  prepare_leave(&round, object, face, amount);
   round.near = near;
   round.ticket = ticket;
-  round.revoked = NULL;
   dispatch(&round);
   return round.denied ? UV_EPERM : 0;
 }
@@ -139,14 +155,8 @@ static int leave_queue(void* object, const struct pkd__face* face,
 bool pkd__leave_revoked(pkd_req_t* req, uint32_t granted) {
   struct round round;
 
-  round.key = round.object = pkd__object_of(req);
-  round.face = pkd__face_of(pkd__kind_of(granted));
-  round.amount = pkd__want(req);
-  round.owed = true;
-  round.close = false;
-  round.to = NULL;
-  round.near = NULL;
-  round.ticket = NULL;
+  prepare_leave(&round, pkd__object_of(req),
+                pkd__face_of(pkd__kind_of(granted)), pkd__want(req));
   round.revoked = req;
   round.granted = granted;
   dispatch(&round);
@@ -160,14 +170,8 @@ void pkd__dispatch(const void* key) {
 bool pkd__dispatch_to(const void* key, const pkd_req_t* to) {
   struct round round;
 
-  round.key = key;
-  round.face = NULL;
-  round.object = NULL;
-  round.owed = round.close = false;
+  prepare(&round, key, NULL);
   round.to = to;
-  round.near = NULL;
-  round.ticket = round.revoked = NULL;
-  round.came = false;
   dispatch(&round);
   return round.came;
 }
@@ -175,13 +179,9 @@ bool pkd__dispatch_to(const void* key, const pkd_req_t* to) {
 void pkd__close(void* object, enum pkd__kind kind) {
   struct round round;
 
-  round.key = round.object = object;
-  round.face = pkd__face_of(kind);
-  round.owed = false;
+  prepare(&round, object, pkd__face_of(kind));
+  round.object = object;
   round.close = true;
-  round.to = NULL;
-  round.near = NULL;
-  round.ticket = round.revoked = NULL;
   dispatch(&round);
 }
 

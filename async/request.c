@@ -87,7 +87,7 @@ static bool take_back(pkd_req_t* req, uint32_t state) {
     return face->in_lot->revoke(req, state);
   if (pkd__kept(face, want) != 0)
     return take_back_climb(req, state);
-  /* It has used nothing up: then nobody keeps the object for it. */
+  /* It has used nothing up, and there is nothing to give back. */
   if ((pkd__grant_of(state) & PKD__PASSES) != 0 && want == 0)
     return pkd__req_revoke(req, state);
   debt = pkd__cond_debt(req);

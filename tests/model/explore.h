@@ -89,6 +89,7 @@ extern const explore_scenario_t explore_rings[];
 extern const explore_scenario_t explore_rounds[];
 extern const explore_scenario_t explore_ticket[];
 extern const explore_scenario_t explore_between[];
+extern const explore_scenario_t explore_anew[];
 extern const explore_scenario_t explore_sync_grid[];
 extern const explore_scenario_t explore_async_grid[];
 extern const explore_scenario_t explore_shim[];

@@ -58,8 +58,8 @@ static const explore_scenario_t* const groups[] = {
     explore_loops,        explore_objects,      explore_many,
     explore_retreat,      explore_keyed,        explore_permits,
     explore_req,          explore_rings,        explore_rounds,
-    explore_ticket,       explore_between,      explore_sync_grid,
-    explore_async_grid,   explore_shim,
+    explore_ticket,       explore_between,      explore_anew,
+    explore_sync_grid,    explore_async_grid,   explore_shim,
 };
 
 static const explore_scenario_t* all[SCENARIOS];
