@@ -153,10 +153,11 @@ static int leave_queue(void* object, const struct pkd__face* face,
 }
 
 bool pkd__leave_revoked(pkd_req_t* req, uint32_t granted) {
+  const struct pkd__face* face = pkd__face_of(pkd__kind_of(granted));
+  void* object = pkd__object_of(req);
   struct round round;
 
-  prepare_leave(&round, pkd__object_of(req),
-                pkd__face_of(pkd__kind_of(granted)), pkd__want(req));
+  prepare_leave(&round, object, face, pkd__want(req));
   round.revoked = req;
   round.granted = granted;
   dispatch(&round);
