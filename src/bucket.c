@@ -26,7 +26,7 @@
 
 static struct pkd__bucket buckets[PKD_BUCKETS];
 static uint32_t forks; /* atomic: how many there were on the way to here */
-static void (*note_again)(void); /* or NULL; set as the library is loaded */
+static void (*in_child)(void); /* or NULL; set as the library is loaded */
 
 static void check(const struct pkd__bucket* bucket);
 
@@ -148,12 +148,12 @@ static void start_empty(void) {
   pkd__store_relaxed(&forks, pkd__forks() + 1); /* relaxed: the only thread */
   if (hooks != NULL)
     hooks->forked();
-  if (note_again != NULL)
-    note_again();
+  if (in_child != NULL)
+    in_child();
 }
 
 void pkd__note_again_at_fork(void (*again)(void)) {
-  note_again = again;
+  in_child = again;
 }
 
 /* Before the constructors of a program that is linked with the static library: what
